@@ -1,0 +1,2 @@
+//! What a person types on a node.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Decisions of the update agent, without I/O.
