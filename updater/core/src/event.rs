@@ -1,0 +1,90 @@
+//! What happened, as the daemon tells it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Version,
+    effect::Step,
+    machine::Facts,
+    record::PackageChange,
+    state::{Failure, Goal},
+};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The agent started; this is the machine it found.
+    Started(Facts),
+    /// The machine was looked at again.
+    Looked(Facts),
+    /// Someone, or the clock, asks for something; with the machine as it is now.
+    Asked(Request, Facts),
+    /// A check came to an end.
+    Checked(Outcome),
+    /// Bytes of the slot were written.
+    Progressed {
+        /// Bytes written.
+        done: u64,
+        /// Bytes to write.
+        total: u64,
+    },
+    /// A step is durably done.
+    Done(Step, Took),
+    /// The running release's entry is durably marked bad.
+    WentBack,
+    /// The effect under way failed.
+    Failed(Failure),
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The check interval passed; go as far as policy says.
+    Automatic(Goal),
+    /// Only find out what is offered.
+    Check,
+    /// Have the offered release armed.
+    Stage,
+    /// Have it armed and reboot into it.
+    Apply,
+    /// Reboot into the older release.
+    Rollback,
+    /// Forget which releases failed and go as far as policy says.
+    Retry(Goal),
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Nothing to take, and why.
+    Nothing {
+        /// The decision's reason.
+        reason: String,
+    },
+    /// A release to take.
+    Offer(Offer),
+}
+
+/// A release that the node is offered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Its version.
+    pub version: Version,
+    /// Why it is offered.
+    pub reason: String,
+    /// Bytes that its partitions take.
+    pub bytes: u64,
+    /// Packages that differ from the running release.
+    pub packages: Vec<PackageChange>,
+}
+
+/// What a step cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Took {
+    /// When it ended, in milliseconds since 1970.
+    pub at: u64,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Bytes that came over the network.
+    pub fetched: u64,
+}

@@ -1,0 +1,174 @@
+//! The agent's state: what it is doing, and what it must not forget.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Version,
+    effect::Step,
+    machine::Facts,
+    record::{Record, Refused, Update},
+};
+
+/// The state. All but [`State::machine`] is durable.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// What the agent is doing.
+    #[serde(rename = "state")]
+    pub phase: Phase,
+    /// How far the work under way goes.
+    pub goal: Goal,
+    /// What the last check decided.
+    pub decision: Option<Decision>,
+    /// The update that was begun and has no outcome yet.
+    pub update: Option<Update>,
+    /// Releases that are not to be tried again, oldest first.
+    pub refused: Vec<Refused>,
+    /// What came of earlier updates, oldest first.
+    pub history: Vec<Record>,
+    /// The machine as last looked at; never remembered over a restart.
+    #[serde(skip)]
+    pub machine: Facts,
+}
+
+/// What the agent is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub enum Phase {
+    /// Nothing is under way.
+    #[default]
+    Idle,
+    /// Finding out what is offered.
+    Checking,
+    /// A release could be staged.
+    Available {
+        /// Its version.
+        version: Version,
+    },
+    /// Writing a release to the slot not in use.
+    Staging {
+        /// Its version.
+        version: Version,
+        /// The step under way.
+        step: Step,
+        /// Bytes written.
+        done: u64,
+        /// Bytes to write.
+        total: u64,
+    },
+    /// The slot holds the release whole; it is not armed yet.
+    Staged {
+        /// Its version.
+        version: Version,
+        /// The step under way.
+        step: Step,
+    },
+    /// The next boot tries the release.
+    Armed {
+        /// Its version.
+        version: Version,
+    },
+    /// The running release has to prove itself.
+    OnTrial {
+        /// The release it goes back to, when one is known.
+        from: Option<Version>,
+        /// The running release.
+        to: Version,
+    },
+    /// The running release proved itself.
+    Committed {
+        /// The release before it.
+        from: Version,
+        /// The running release.
+        to: Version,
+    },
+    /// About to reboot into the older release, because the operator said so.
+    GoingBack {
+        /// The running release.
+        from: Version,
+        /// The older one.
+        to: Version,
+    },
+    /// The machine went back.
+    RolledBack {
+        /// The release it left.
+        from: Version,
+        /// The running release.
+        to: Version,
+        /// Why.
+        reason: String,
+    },
+    /// The work under way failed; it is tried again at the next check.
+    Failed(Failure),
+}
+
+/// Why something failed or was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What is wrong, where, and what to do.
+    pub reason: String,
+    /// Who must act.
+    pub who: Who,
+}
+
+/// Who must act. The same answer as `acl_host::Who`, in a form that is kept and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Who {
+    /// Whoever asked or configured.
+    Operator,
+    /// Whoever runs the machine or the network.
+    Environment,
+    /// Whoever runs the release repository.
+    Server,
+    /// Whoever wrote this program.
+    Bug,
+}
+
+/// How far to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// Find out what is offered.
+    #[default]
+    Check,
+    /// Have it armed.
+    Arm,
+    /// Have it armed, then reboot.
+    Reboot,
+}
+
+/// What a check decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The release to take, if any.
+    pub version: Option<Version>,
+    /// Why.
+    pub reason: String,
+}
+
+impl State {
+    /// Whether work is under way that a second request would disturb.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Checking | Phase::Staging { .. } | Phase::Staged { .. }
+        )
+    }
+
+    /// Why `version` is not to be tried, if it is not.
+    #[must_use]
+    pub fn refusal(&self, version: &Version) -> Option<&Refused> {
+        self.refused.iter().find(|r| r.version == *version)
+    }
+}
+
+impl Failure {
+    /// A failure that `who` must act on.
+    pub fn new(who: Who, reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            who,
+        }
+    }
+}

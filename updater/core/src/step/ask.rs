@@ -1,0 +1,114 @@
+//! What someone asks for: how far to go, going back, trying again.
+
+use super::stage;
+use crate::{
+    effect::Effect,
+    event::Request,
+    machine::Facts,
+    record::Refused,
+    state::{Failure, Goal, Phase, State, Who},
+};
+
+/// A request came in.
+pub(super) fn asked(state: &mut State, request: Request, facts: Facts) -> Vec<Effect> {
+    if matches!(request, Request::Automatic(_)) && hands_off(state) {
+        return Vec::new();
+    }
+    state.machine = facts;
+    match request {
+        Request::Automatic(goal) => go(state, goal),
+        Request::Check => go(state, Goal::Check),
+        Request::Stage => go(state, Goal::Arm),
+        Request::Apply => go(state, Goal::Reboot),
+        Request::Rollback => rollback(state),
+        Request::Retry(goal) => retry(state, goal),
+    }
+}
+
+/// Begin a check that leads as far as `goal`.
+pub(super) fn check(state: &mut State, goal: Goal) -> Vec<Effect> {
+    state.goal = goal;
+    state.phase = Phase::Checking;
+    vec![Effect::Check]
+}
+
+/// The clock does not disturb a trial, a way back, or work under way.
+fn hands_off(state: &State) -> bool {
+    let trial = matches!(state.phase, Phase::OnTrial { .. } | Phase::GoingBack { .. });
+    trial || state.is_busy()
+}
+
+fn go(state: &mut State, goal: Goal) -> Vec<Effect> {
+    if let Phase::GoingBack { to, .. } = &state.phase {
+        let reason = format!("the machine is about to reboot into {to}");
+        return refuse(reason);
+    }
+    if state.is_busy() {
+        state.goal = state.goal.max(goal);
+        return Vec::new();
+    }
+    if goal > Goal::Check && state.machine.on_trial() {
+        return refuse(format!(
+            "release {} is on trial; wait until it is committed, or go back with a rollback",
+            state.machine.running
+        ));
+    }
+    if goal == Goal::Reboot && state.machine.armed().is_some() {
+        state.goal = goal;
+        return stage::reboot_if_asked(state);
+    }
+    check(state, goal)
+}
+
+fn rollback(state: &mut State) -> Vec<Effect> {
+    if matches!(state.phase, Phase::Staging { .. } | Phase::Staged { .. }) {
+        return refuse(
+            "an update is being staged over the older release; there is nothing to go back to",
+        );
+    }
+    let Some(to) = state.machine.fallback().cloned() else {
+        return refuse(no_fallback(state));
+    };
+    let from = state.machine.running.clone();
+    if state.refusal(&from).is_none() {
+        state.refused.push(Refused {
+            version: from.clone(),
+            reason: "the operator went back from it".into(),
+        });
+    }
+    state.phase = Phase::GoingBack {
+        from: from.clone(),
+        to,
+    };
+    vec![Effect::Save, Effect::MarkBad(from)]
+}
+
+fn no_fallback(state: &State) -> String {
+    match (state.machine.armed(), state.machine.bad()) {
+        (Some(armed), _) => format!(
+            "the other slot holds {armed}, which is armed and not tried yet; there is no older release to go back to"
+        ),
+        (None, Some(bad)) => format!(
+            "the other slot holds {}, which failed; there is no older release to go back to",
+            bad.version
+        ),
+        (None, None) => "there is no boot entry of an older release to go back to".into(),
+    }
+}
+
+fn retry(state: &mut State, goal: Goal) -> Vec<Effect> {
+    if state.is_busy() {
+        return refuse("an update is under way; retry when it has ended");
+    }
+    if matches!(state.phase, Phase::GoingBack { .. }) || state.machine.on_trial() {
+        return go(state, goal.max(Goal::Arm));
+    }
+    state.refused.clear();
+    let mut effects = vec![Effect::Save];
+    effects.extend(go(state, goal));
+    effects
+}
+
+fn refuse(reason: impl Into<String>) -> Vec<Effect> {
+    vec![Effect::Refuse(Failure::new(Who::Operator, reason))]
+}
