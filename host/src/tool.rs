@@ -1,0 +1,160 @@
+//! The only register of external programs: what a machine must have is this list.
+
+mod command;
+mod place;
+mod running;
+
+use std::path::PathBuf;
+
+pub use command::ToolCommand;
+pub use place::Tools;
+pub use running::Running;
+
+/// An external program, named for what it is called on Debian.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "each variant is named for its program")]
+pub enum Tool {
+    AptCache,
+    AptGet,
+    AptKey,
+    Cargo,
+    DebugFs,
+    Depmod,
+    Dpkg,
+    DpkgDeb,
+    DumpErofs,
+    FsckErofs,
+    FsckExt4,
+    FsckVfat,
+    Gpgv,
+    Id,
+    Mcopy,
+    MkfsErofs,
+    MkfsExt4,
+    MkfsVfat,
+    Modinfo,
+    Modprobe,
+    Openssl,
+    Osslsigncode,
+    Python3,
+    QemuImg,
+    QemuSystem,
+    Sbverify,
+    Setpriv,
+    Sfdisk,
+    Shell,
+    Sudo,
+    Swtpm,
+    SystemdAnalyze,
+    SystemdHwdb,
+    SystemdRepart,
+    SystemdSysusers,
+    SystemdTmpfiles,
+    Systemctl,
+    Veritysetup,
+    VirtFwVars,
+    /// A program of this workspace, by its path.
+    Own(PathBuf),
+    /// A program that the operator named, by its path: a health check, a signing command.
+    Operator(PathBuf),
+}
+
+impl Tool {
+    /// The name of the program's file, or its path.
+    pub fn program(&self) -> PathBuf {
+        let name = match self {
+            Self::AptCache => "apt-cache",
+            Self::AptGet => "apt-get",
+            Self::AptKey => "apt-key",
+            Self::Cargo => "cargo",
+            Self::DebugFs => "debugfs",
+            Self::Depmod => "depmod",
+            Self::Dpkg => "dpkg",
+            Self::DpkgDeb => "dpkg-deb",
+            Self::DumpErofs => "dump.erofs",
+            Self::FsckErofs => "fsck.erofs",
+            Self::FsckExt4 => "fsck.ext4",
+            Self::FsckVfat => "fsck.vfat",
+            Self::Gpgv => "gpgv",
+            Self::Id => "id",
+            Self::Mcopy => "mcopy",
+            Self::MkfsErofs => "mkfs.erofs",
+            Self::MkfsExt4 => "mkfs.ext4",
+            Self::MkfsVfat => "mkfs.vfat",
+            Self::Modinfo => "modinfo",
+            Self::Modprobe => "modprobe",
+            Self::Openssl => "openssl",
+            Self::Osslsigncode => "osslsigncode",
+            Self::Python3 => "python3",
+            Self::QemuImg => "qemu-img",
+            Self::QemuSystem => "qemu-system-x86_64",
+            Self::Sbverify => "sbverify",
+            Self::Setpriv => "setpriv",
+            Self::Sfdisk => "sfdisk",
+            Self::Shell => "sh",
+            Self::Sudo => "sudo",
+            Self::Swtpm => "swtpm",
+            Self::SystemdAnalyze => "systemd-analyze",
+            Self::SystemdHwdb => "systemd-hwdb",
+            Self::SystemdRepart => "systemd-repart",
+            Self::SystemdSysusers => "systemd-sysusers",
+            Self::SystemdTmpfiles => "systemd-tmpfiles",
+            Self::Systemctl => "systemctl",
+            Self::Veritysetup => "veritysetup",
+            Self::VirtFwVars => "virt-fw-vars",
+            Self::Own(path) | Self::Operator(path) => return path.clone(),
+        };
+        PathBuf::from(name)
+    }
+
+    /// The package of Debian trixie that the program comes from.
+    pub const fn package(&self) -> &'static str {
+        match self {
+            Self::AptCache | Self::AptGet | Self::AptKey => "apt",
+            Self::Cargo => "cargo (or https://rustup.rs)",
+            Self::DebugFs | Self::FsckExt4 | Self::MkfsExt4 => "e2fsprogs",
+            Self::Depmod | Self::Modinfo | Self::Modprobe => "kmod",
+            Self::Dpkg | Self::DpkgDeb => "dpkg",
+            Self::DumpErofs | Self::FsckErofs | Self::MkfsErofs => "erofs-utils",
+            Self::FsckVfat | Self::MkfsVfat => "dosfstools",
+            Self::Gpgv => "gpgv",
+            Self::Id => "coreutils",
+            Self::Mcopy => "mtools",
+            Self::Openssl => "openssl",
+            Self::Osslsigncode => "osslsigncode",
+            Self::Python3 => "python3",
+            Self::QemuImg => "qemu-utils",
+            Self::QemuSystem => "qemu-system-x86",
+            Self::Sbverify => "sbsigntool",
+            Self::Setpriv => "util-linux",
+            Self::Sfdisk => "fdisk",
+            Self::Shell => "dash",
+            Self::Sudo => "sudo",
+            Self::Swtpm => "swtpm",
+            Self::SystemdAnalyze
+            | Self::SystemdHwdb
+            | Self::SystemdSysusers
+            | Self::SystemdTmpfiles
+            | Self::Systemctl => "systemd",
+            Self::SystemdRepart => "systemd-repart",
+            Self::Veritysetup => "cryptsetup-bin",
+            Self::VirtFwVars => "python3-virt-firmware",
+            Self::Own(_) => "(build the workspace first: cargo build --release)",
+            Self::Operator(_) => "that holds it, or correct its path",
+        }
+    }
+
+    /// Whether the program acts on the machine itself and so is never taken from a tools tree.
+    const fn of_the_host(&self) -> bool {
+        matches!(
+            self,
+            Self::Cargo
+                | Self::Id
+                | Self::Setpriv
+                | Self::Shell
+                | Self::Sudo
+                | Self::Own(_)
+                | Self::Operator(_)
+        )
+    }
+}

@@ -1,0 +1,193 @@
+//! Where programs are taken from: the host, or a tools tree.
+
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::{Tool, ToolCommand};
+use crate::environment;
+use crate::error::{Error, Result};
+
+/// Where programs are taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tools {
+    /// The root of the tools tree; `None` for the host.
+    tree: Option<PathBuf>,
+}
+
+/// A program that was found, and how it is started.
+#[derive(Debug, Default)]
+pub(super) struct Program {
+    pub(super) path: PathBuf,
+    /// What stands between the path and the arguments of the tool.
+    pub(super) before: Vec<OsString>,
+    pub(super) env: Vec<(&'static str, OsString)>,
+}
+
+/// Where Debian keeps shared libraries that are not found without being told, below the tree's root.
+const LIBRARIES: [&str; 3] = [
+    "usr/lib/x86_64-linux-gnu",
+    "usr/lib/x86_64-linux-gnu/systemd",
+    "usr/lib/x86_64-linux-gnu/pulseaudio",
+];
+
+/// Not in the `PATH` of an ordinary user of Debian, and yet the home of mkfs and veritysetup.
+const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+impl Tools {
+    /// Programs of the host: `PATH`, and the sbin directories, which an ordinary user's `PATH` lacks.
+    pub fn host() -> Self {
+        Self { tree: None }
+    }
+
+    /// Programs of a tools tree: an unpacked Debian root, used without chroot and without root.
+    ///
+    /// Each program is started through the tree's own dynamic linker with the tree's own libraries, Python programs
+    /// through the tree's own interpreter. Programs that they start themselves are the host's. What acts on the host
+    /// (cargo, sudo, setpriv, an operator's program) is taken from the host all the same.
+    pub fn tree(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            tree: Some(directory.into()),
+        }
+    }
+
+    /// The command that starts `tool`. A missing program is told when the command is run.
+    pub fn command(&self, tool: Tool) -> ToolCommand {
+        ToolCommand::new(tool.program(), self.find(&tool))
+    }
+
+    /// Whether `tool` is there.
+    ///
+    /// # Errors
+    /// [`Error::FindTool`] or [`Error::FindToolInTree`], with the package to install.
+    pub fn require(&self, tool: &Tool) -> Result<()> {
+        self.find(tool).map(|_| ())
+    }
+
+    /// A data file that comes with the tools (firmware, say), by its path below the root: `usr/share/OVMF/…`.
+    pub fn data(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.tree
+            .as_deref()
+            .unwrap_or(Path::new("/"))
+            .join(relative)
+    }
+
+    fn find(&self, tool: &Tool) -> Result<Program> {
+        match &self.tree {
+            Some(tree) if !tool.of_the_host() => in_tree(tree, tool),
+            _ => on_host(tool),
+        }
+    }
+}
+
+fn on_host(tool: &Tool) -> Result<Program> {
+    let name = tool.program();
+    let env = match tool {
+        Tool::Operator(_) | Tool::Own(_) => Vec::new(),
+        _ => plain_messages(),
+    };
+    let missing = || Error::FindTool {
+        program: name.display().to_string(),
+        package: tool.package(),
+    };
+    let path = if matches!(tool, Tool::Operator(_) | Tool::Own(_)) {
+        Some(name.clone()).filter(|path| path.exists())
+    } else {
+        let path = environment::variable("PATH").unwrap_or_default();
+        std::env::split_paths(&path)
+            .chain(SYSTEM_DIRECTORIES.map(PathBuf::from))
+            .map(|directory| directory.join(&name))
+            .find(|path| is_program(path))
+    };
+    Ok(Program {
+        path: path.ok_or_else(missing)?,
+        before: Vec::new(),
+        env,
+    })
+}
+
+fn in_tree(tree: &Path, tool: &Tool) -> Result<Program> {
+    let path = file_in_tree(tree, tool)?;
+    let python = starts_with_python(&path)?;
+    let mut before = vec!["--library-path".into(), library_path(tree)];
+    let mut env = plain_messages();
+    if python {
+        before.push(file_in_tree(tree, &Tool::Python3)?.into());
+    }
+    if python || *tool == Tool::Python3 {
+        env.push(("PYTHONHOME", tree.join("usr").into()));
+        env.push((
+            "PYTHONPATH",
+            tree.join("usr/lib/python3/dist-packages").into(),
+        ));
+        env.push(("PYTHONDONTWRITEBYTECODE", "1".into()));
+    }
+    if *tool == Tool::QemuSystem {
+        let modules = tree.join("usr/lib/x86_64-linux-gnu/qemu");
+        env.push(("QEMU_MODULE_DIR", modules.into()));
+    }
+    before.push(path.into());
+    Ok(Program {
+        path: tree.join("usr/lib64/ld-linux-x86-64.so.2"),
+        before,
+        env,
+    })
+}
+
+/// Messages in English, whatever the language of the operator, since they go into errors and logs.
+fn plain_messages() -> Vec<(&'static str, OsString)> {
+    vec![("LC_ALL", "C.UTF-8".into())]
+}
+
+fn file_in_tree(tree: &Path, tool: &Tool) -> Result<PathBuf> {
+    let name = tool.program();
+    ["usr/bin", "usr/sbin"]
+        .map(|directory| inside(tree, tree.join(directory).join(&name)))
+        .into_iter()
+        .find(|path| is_program(path))
+        .ok_or_else(|| Error::FindToolInTree {
+            path: tree.join("usr/bin").join(&name),
+            package: tool.package(),
+        })
+}
+
+/// Follows absolute symbolic links (`/etc/alternatives/…`) inside of the tree. Relative ones stay as they are: programs
+/// such as kmod look at the name that they were started by.
+fn inside(tree: &Path, path: PathBuf) -> PathBuf {
+    match std::fs::read_link(&path) {
+        Ok(target) => match target.strip_prefix("/") {
+            Ok(below) => inside(tree, tree.join(below)),
+            Err(_) => path,
+        },
+        Err(_) => path,
+    }
+}
+
+fn is_program(path: &Path) -> bool {
+    std::fs::metadata(path)
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn starts_with_python(path: &Path) -> Result<bool> {
+    use std::io::Read;
+    let mut start = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(64).read_to_end(&mut start))
+        .map_err(|source| Error::ReadFile {
+            path: path.to_owned(),
+            source,
+        })?;
+    let first = start
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    Ok(first.starts_with(b"#!") && first.windows(6).any(|word| word == b"python"))
+}
+
+fn library_path(tree: &Path) -> OsString {
+    let directories: Vec<OsString> = LIBRARIES
+        .iter()
+        .map(|directory| tree.join(directory).into())
+        .collect();
+    directories.join(OsString::from(":").as_os_str())
+}

@@ -1,0 +1,159 @@
+//! Makes the tree.
+
+use ring::digest::{Context, SHA256};
+
+use super::superblock::Superblock;
+use super::{BLOCK, DIGEST, FAN, ReadAt, RootHash, THREADS, levels};
+use crate::error::{Error, Result};
+
+/// What a tree is made with, besides the data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameters {
+    /// Hashed before every block; at most 256 bytes.
+    pub salt: Vec<u8>,
+    /// The UUID in the superblock, in the order of its text.
+    pub uuid: [u8; 16],
+}
+
+impl Parameters {
+    /// Parameters that follow from the data alone, so that two builds make the same tree: the salt is the SHA-256 of
+    /// the data, the UUID the first half of the SHA-256 of the salt, marked as version 8 (RFC 9562, 5.8).
+    ///
+    /// # Errors
+    /// [`Error::ReadVerity`].
+    pub fn from_data(data: &(impl ReadAt + ?Sized)) -> Result<Self> {
+        let salt = digest_of(data)?;
+        let mut uuid = [0; 16];
+        uuid.copy_from_slice(&ring::digest::digest(&SHA256, &salt).as_ref()[..16]);
+        uuid[6] = uuid[6] & 0x0f | 0x80;
+        uuid[8] = uuid[8] & 0x3f | 0x80;
+        Ok(Self { salt, uuid })
+    }
+}
+
+/// A finished tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// What the verity partition holds: the superblock, then the levels from the top to the leaves; whole blocks.
+    pub bytes: Vec<u8>,
+    /// What stands for the data.
+    pub root: RootHash,
+}
+
+/// Makes the tree over `data`, byte for byte what `veritysetup format` makes; the data is read and hashed by two
+/// threads. The tree is held in memory: 1/127 of the data.
+///
+/// # Errors
+/// [`Error::OddLength`] when the data is empty or not a whole number of blocks, [`Error::ReadVerity`],
+/// [`Error::VeritySuperblock`] for a salt that is too long.
+pub fn build(data: &(impl ReadAt + ?Sized), parameters: &Parameters) -> Result<Tree> {
+    let length = data.length().map_err(unreadable)?;
+    if length == 0 || !length.is_multiple_of(BLOCK as u64) {
+        return Err(Error::OddLength { length });
+    }
+    build_over(data, length / BLOCK as u64, parameters)
+}
+
+/// Makes the tree over the first `blocks` blocks of `data`.
+pub(super) fn build_over(
+    data: &(impl ReadAt + ?Sized),
+    blocks: u64,
+    parameters: &Parameters,
+) -> Result<Tree> {
+    let mut salted = Context::new(&SHA256);
+    salted.update(&parameters.salt);
+    let superblock = Superblock {
+        uuid: parameters.uuid,
+        blocks,
+        salt: parameters.salt.clone(),
+    };
+    let mut digests = hash_data(data, blocks, &salted)?;
+    let mut made: Vec<Vec<u8>> = Vec::new();
+    for level in levels(blocks) {
+        digests.resize(level as usize * BLOCK, 0);
+        let above = hash_blocks(&digests, &salted);
+        made.push(std::mem::replace(&mut digests, above));
+    }
+    let mut bytes = superblock.to_block()?;
+    for level in made.iter().rev() {
+        bytes.extend_from_slice(level);
+    }
+    let mut root = [0; DIGEST];
+    root.copy_from_slice(&digests);
+    Ok(Tree {
+        bytes,
+        root: RootHash(root),
+    })
+}
+
+/// The digests of all data blocks, one behind the other; each thread takes a run of whole leaves.
+fn hash_data(data: &(impl ReadAt + ?Sized), blocks: u64, salted: &Context) -> Result<Vec<u8>> {
+    let leaves = blocks.div_ceil(FAN as u64);
+    let share = leaves.div_ceil(THREADS) * FAN as u64;
+    let mut digests = vec![0; blocks as usize * DIGEST];
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = digests
+            .chunks_mut(share as usize * DIGEST)
+            .enumerate()
+            .map(|(number, digests)| {
+                let first = number as u64 * share;
+                scope.spawn(move || hash_run(data, first, digests, salted))
+            })
+            .collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| match worker.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+    })?;
+    Ok(digests)
+}
+
+/// Fills `digests` with those of the data blocks from `first` on, one leaf's worth at a read.
+fn hash_run(
+    data: &(impl ReadAt + ?Sized),
+    first: u64,
+    digests: &mut [u8],
+    salted: &Context,
+) -> Result<()> {
+    let mut buffer = vec![0; FAN * BLOCK];
+    let mut offset = first * BLOCK as u64;
+    for leaf in digests.chunks_mut(BLOCK) {
+        let buffer = &mut buffer[..leaf.len() / DIGEST * BLOCK];
+        data.read_exact_at(buffer, offset).map_err(unreadable)?;
+        leaf.copy_from_slice(&hash_blocks(buffer, salted));
+        offset += buffer.len() as u64;
+    }
+    Ok(())
+}
+
+/// The digests of whole blocks.
+fn hash_blocks(blocks: &[u8], salted: &Context) -> Vec<u8> {
+    let mut digests = Vec::with_capacity(blocks.len() / FAN);
+    for block in blocks.chunks_exact(BLOCK) {
+        let mut context = salted.clone();
+        context.update(block);
+        digests.extend_from_slice(context.finish().as_ref());
+    }
+    digests
+}
+
+fn digest_of(data: &(impl ReadAt + ?Sized)) -> Result<Vec<u8>> {
+    let length = data.length().map_err(unreadable)?;
+    let mut context = Context::new(&SHA256);
+    let mut buffer = vec![0; 1 << 20];
+    let mut offset = 0;
+    while offset < length {
+        let size = (length - offset).min(buffer.len() as u64) as usize;
+        data.read_exact_at(&mut buffer[..size], offset)
+            .map_err(unreadable)?;
+        context.update(&buffer[..size]);
+        offset += size as u64;
+    }
+    Ok(context.finish().as_ref().to_vec())
+}
+
+pub(super) fn unreadable(source: std::io::Error) -> Error {
+    Error::ReadVerity { source }
+}
