@@ -1,0 +1,251 @@
+//! Everything that can go wrong with a release or its repository, and who must act on it.
+
+use std::path::PathBuf;
+
+use acl_host::Who;
+use jiff::Timestamp;
+use url::Url;
+
+use crate::digest::Digest;
+use crate::manifest::Part;
+use crate::payload::index::IndexProblem;
+use crate::payload::unpack::ChunkProblem;
+use crate::version::Version;
+
+/// The result of an action on releases.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failed action on releases, named for the action.
+#[derive(Debug, thiserror::Error)]
+#[expect(
+    missing_docs,
+    reason = "the messages say it, and the fields are what they name"
+)]
+pub enum Error {
+    // What the operator wrote
+    #[error("'{text}' is not the address of a repository: http://… or https://… is expected")]
+    RepositoryAddress { text: String },
+    #[error(
+        "the trusted root {problem}; install the root.json that the publisher of the repository hands out"
+    )]
+    TrustedRoot { problem: String },
+
+    // Talking to the server
+    #[error("cannot set up the HTTP client")]
+    HttpClient { source: reqwest::Error },
+    #[error("cannot reach {url}")]
+    Connect { url: Url, source: reqwest::Error },
+    #[error("the connection broke while {url} was fetched, at byte {position}")]
+    Transfer {
+        url: Url,
+        position: u64,
+        source: reqwest::Error,
+    },
+    #[error("the server closed the connection at byte {position} of {size} of {url}")]
+    Cut { url: Url, position: u64, size: u64 },
+    #[error("the server answers {status} for {url}")]
+    Status {
+        url: Url,
+        status: reqwest::StatusCode,
+        wait: std::time::Duration,
+    },
+    #[error("the server says that {url} is {found} bytes long, it should be {expected}")]
+    Length { url: Url, found: u64, expected: u64 },
+    #[error(
+        "the server sends another range of {url} than the one that was asked for, from byte {asked} on: {answer:?}"
+    )]
+    WrongRange {
+        url: Url,
+        asked: u64,
+        answer: String,
+    },
+    #[error("{url} is longer than {limit} bytes")]
+    TooLong { url: Url, limit: u64 },
+
+    // TUF metadata
+    #[error("the metadata of role {role} at {url} is refused")]
+    Metadata {
+        role: String,
+        url: Url,
+        source: Box<tough::error::Error>,
+    },
+    #[error(
+        "the metadata of role {role} at {url} expired at {expired}, it is {now}: the publisher must refresh the repository, or this machine's clock is wrong, or someone keeps back news"
+    )]
+    Expired {
+        role: String,
+        url: Url,
+        expired: Timestamp,
+        now: Timestamp,
+    },
+    #[error(
+        "this machine's clock went back: it is {now}, and was {before} when the repository was read last; set the clock"
+    )]
+    ClockWentBack { now: Timestamp, before: Timestamp },
+    #[error("cannot keep what is known about the repository in {}", path.display())]
+    KeepMetadata {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+
+    // Documents
+    #[error("the repository at {base} has no channel '{channel}'")]
+    NoChannel { base: Url, channel: String },
+    #[error("the repository at {base} has no release {version} for {arch}")]
+    NoRelease {
+        base: Url,
+        version: Version,
+        arch: String,
+    },
+    #[error("{document} at {url} has SHA-256 {found}, its signed metadata says {expected}")]
+    DocumentDigest {
+        document: String,
+        url: Url,
+        found: Digest,
+        expected: Digest,
+    },
+    #[error("{document} at {url} cannot be understood")]
+    ParseDocument {
+        document: String,
+        url: Url,
+        source: serde_json::Error,
+    },
+    #[error(
+        "{document} at {url} has schema {schema}, this program knows only 1: update through an older release first"
+    )]
+    Schema {
+        document: String,
+        url: Url,
+        schema: u32,
+    },
+    #[error("{document} at {url} says that it is {found}")]
+    WrongDocument {
+        document: String,
+        url: Url,
+        found: String,
+    },
+
+    // Payload
+    #[error("the index of {part} at {url} has SHA-256 {found}, the manifest says {expected}")]
+    IndexDigest {
+        part: Part,
+        url: Url,
+        found: Digest,
+        expected: Digest,
+    },
+    #[error("the index of {part} at {url} is refused")]
+    Index {
+        part: Part,
+        url: Url,
+        source: IndexProblem,
+    },
+    #[error("chunk {number} of {part} (at byte {offset}, from {url}) is refused")]
+    Chunk {
+        part: Part,
+        number: usize,
+        offset: u64,
+        url: Url,
+        source: ChunkProblem,
+    },
+    #[error("cannot write {part} at byte {offset}")]
+    Sink {
+        part: Part,
+        offset: u64,
+        source: std::io::Error,
+    },
+    #[error("cannot prepare decompression")]
+    Decompressor { source: std::io::Error },
+
+    // Publishing
+    #[error(transparent)]
+    Host(#[from] acl_host::Error),
+    #[error("{} exists already: a repository is made only once", path.display())]
+    RepositoryExists { path: PathBuf },
+    #[error("{} is not a repository: run `acl-release init` first", path.display())]
+    NotARepository { path: PathBuf },
+    #[error("{} cannot be understood", path.display())]
+    ParseFile {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("{} is refused: {problem}", path.display())]
+    Damaged { path: PathBuf, problem: String },
+    #[error("the build in {} cannot be used: {problem}", path.display())]
+    Build { path: PathBuf, problem: String },
+    #[error(
+        "release {version} for {arch} is in the repository already, with other content: give the new build a new version"
+    )]
+    ReleaseExists { version: Version, arch: String },
+    #[error("the repository has no release {version}: run `acl-release add` first")]
+    ReleaseMissing { version: Version },
+    #[error("the repository has no channel '{channel}'; it has {}", known.join(", "))]
+    ChannelMissing { channel: String, known: Vec<String> },
+    #[error("channel '{channel}' has release {version} already")]
+    AlreadyPromoted { channel: String, version: Version },
+    #[error("cannot {action} {}", path.display())]
+    Publish {
+        action: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("cannot serialise the {document}")]
+    Serialize {
+        document: String,
+        source: serde_json::Error,
+    },
+    #[error("the time {after} after {now} is beyond what a date can hold: choose a shorter expiry")]
+    Expiry { now: Timestamp, after: String },
+
+    // Keys
+    #[error("there is no key for role {role}: expected {}, or --key {role}=PATH or --key '{role}=exec:COMMAND'", path.display())]
+    NoKey { role: String, path: PathBuf },
+    #[error("{} is not an Ed25519 private key in PKCS#8 (PEM or DER): make one by `openssl genpkey -algorithm ed25519`", path.display())]
+    ParseKey { path: PathBuf },
+    #[error("the key of role {role} ({key}) is not among those that the repository trusts for it")]
+    ForeignKey { role: String, key: String },
+    #[error("the command {command} for the key of role {role} {problem}")]
+    KeyCommand {
+        role: String,
+        command: String,
+        problem: String,
+    },
+    #[error("cannot make a key: the system's random numbers fail")]
+    MakeKey,
+    #[error("the TUF metadata of role {role} cannot be signed: {problem}")]
+    Sign { role: String, problem: String },
+}
+
+impl Error {
+    /// Who must act.
+    pub fn who(&self) -> Who {
+        match self {
+            Self::RepositoryAddress { .. }
+            | Self::TrustedRoot { .. }
+            | Self::NoChannel { .. }
+            | Self::RepositoryExists { .. }
+            | Self::NotARepository { .. }
+            | Self::ParseFile { .. }
+            | Self::Damaged { .. }
+            | Self::Build { .. }
+            | Self::ReleaseExists { .. }
+            | Self::ReleaseMissing { .. }
+            | Self::ChannelMissing { .. }
+            | Self::AlreadyPromoted { .. }
+            | Self::Expiry { .. }
+            | Self::NoKey { .. }
+            | Self::ParseKey { .. }
+            | Self::ForeignKey { .. }
+            | Self::KeyCommand { .. } => Who::Operator,
+            Self::Connect { .. }
+            | Self::ClockWentBack { .. }
+            | Self::KeepMetadata { .. }
+            | Self::Sink { .. }
+            | Self::Decompressor { .. }
+            | Self::Publish { .. }
+            | Self::MakeKey => Who::Environment,
+            Self::Host(error) => error.who(),
+            Self::HttpClient { .. } | Self::Serialize { .. } | Self::Sign { .. } => Who::Bug,
+            _ => Who::Server,
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! A node's view of a repository: nothing that comes out of here is unverified, expired or older than what was
+//! seen before.
+//!
+//! tough checks signatures, thresholds, digests and versions (TUF 1.0 §5). Expiry is checked here, right behind it
+//! and before anything is handed out or remembered, against the clock that was passed in; and a channel that this
+//! node does not follow may expire without harm.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use acl_host::clock::Clock;
+use jiff::Timestamp;
+use tough::{ExpirationEnforcement, RepositoryLoader};
+use url::Url;
+
+use crate::channel::{Channel, ChannelName};
+use crate::error::{Error, Result};
+use crate::manifest::{Artifact, Manifest, Part};
+use crate::repository::documents::{Document, listed};
+use crate::repository::fetch::{Fetch, join};
+use crate::repository::http::Http;
+use crate::repository::kept::Kept;
+use crate::repository::transport::Recorder;
+use crate::version::Version;
+
+/// A repository whose metadata was found good.
+#[derive(Debug)]
+pub struct Repository {
+    base: Url,
+    http: Http,
+    clock: Arc<dyn Clock>,
+    kept: Kept,
+    tuf: tough::Repository,
+}
+
+impl Repository {
+    /// Reads and checks a repository's metadata.
+    ///
+    /// `base` is the address of the directory that holds `metadata/`; `trusted_root` the root.json that the operator
+    /// trusts; `datastore` a directory of this node that belongs to this repository alone, made when missing.
+    ///
+    /// # Errors
+    /// [`Error::RepositoryAddress`], [`Error::TrustedRoot`] and [`Error::KeepMetadata`] before anything is fetched;
+    /// [`Error::Connect`], [`Error::Status`] and their like when the server cannot be read; [`Error::Metadata`]
+    /// when a role is not signed as it must be, damaged, or older than one seen before; [`Error::Expired`].
+    pub async fn open(
+        base: &str,
+        trusted_root: &[u8],
+        datastore: &Path,
+        http: Http,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let base = parse_base(base)?;
+        let kept = Kept::open(datastore, trusted_root)?;
+        let tuf = load(&base, &kept, &http, clock.as_ref()).await?;
+        Ok(Self {
+            base,
+            http,
+            clock,
+            kept,
+            tuf,
+        })
+    }
+
+    /// Reads the metadata again: what was good a while ago may have expired or been replaced.
+    ///
+    /// # Errors
+    /// As [`Repository::open`]; what was known before stays.
+    pub async fn refresh(&mut self) -> Result<()> {
+        self.tuf = load(&self.base, &self.kept, &self.http, self.clock.as_ref()).await?;
+        Ok(())
+    }
+
+    /// The address of the repository, with a slash at its end.
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// A channel's document, as signed by the channel's own role.
+    ///
+    /// # Errors
+    /// [`Error::NoChannel`]; [`Error::Expired`] for the channel's role; [`Error::DocumentDigest`] and its
+    /// neighbours when the document is not the signed one.
+    pub async fn channel(&self, name: &ChannelName) -> Result<Channel> {
+        let missing = || Error::NoChannel {
+            base: self.base.clone(),
+            channel: name.to_string(),
+        };
+        let role = self
+            .tuf
+            .targets()
+            .signed
+            .delegated_targets(&name.role())
+            .map_err(|_| missing())?;
+        self.fresh(&name.role(), role.signed.version.get(), role.signed.expires)?;
+        let target = listed(&role.signed, &name.target()).ok_or_else(missing)?;
+        Document::fetch(&self.http, &self.base, &name.target(), target)
+            .await?
+            .channel(name)
+    }
+
+    /// A release's manifest, as signed by the targets role.
+    ///
+    /// # Errors
+    /// [`Error::NoRelease`]; [`Error::DocumentDigest`] and its neighbours when the document is not the signed one.
+    pub async fn manifest(&self, version: &Version, arch: &str) -> Result<Manifest> {
+        let name = Manifest::target(version, arch);
+        let target = listed(&self.tuf.targets().signed, &name).ok_or_else(|| Error::NoRelease {
+            base: self.base.clone(),
+            version: version.clone(),
+            arch: arch.to_owned(),
+        })?;
+        Document::fetch(&self.http, &self.base, &name, target)
+            .await?
+            .manifest(version, arch)
+    }
+
+    /// Prepares to fetch an artifact: its index is fetched and checked.
+    ///
+    /// # Errors
+    /// [`Error::IndexDigest`], [`Error::Index`], and those of HTTP.
+    pub async fn fetch(&self, part: Part, artifact: &Artifact) -> Result<Fetch<'_>> {
+        Fetch::open(&self.http, &self.base, part, artifact).await
+    }
+
+    fn fresh(&self, role: &str, version: u64, expires: Timestamp) -> Result<()> {
+        check_fresh(
+            &self.base,
+            role,
+            &format!("{version}.{role}.json"),
+            expires,
+            self.clock.now(),
+        )
+    }
+}
+
+/// The address with a slash at its end, so that joining adds to it.
+fn parse_base(base: &str) -> Result<Url> {
+    let wrong = || Error::RepositoryAddress {
+        text: base.to_owned(),
+    };
+    let url: Url = format!("{}/", base.trim_end_matches('/'))
+        .parse()
+        .map_err(|_| wrong())?;
+    let usable = ["http", "https"].contains(&url.scheme())
+        && url.has_host()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    usable.then_some(url).ok_or_else(wrong)
+}
+
+/// One whole reading of the metadata.
+async fn load(
+    base: &Url,
+    kept: &Kept,
+    http: &Http,
+    clock: &dyn Clock,
+) -> Result<tough::Repository> {
+    let recorder = Recorder::new(http.clone());
+    let copy = kept.copy()?;
+    let root = kept.root();
+    let metadata = join(base, "metadata/")?;
+    let tuf = RepositoryLoader::new(&root, metadata.clone(), join(base, "targets/")?)
+        .transport(recorder.clone())
+        .datastore(copy.path())
+        // tough would ask the system's clock; `check_all_fresh` asks ours.
+        .expiration_enforcement(ExpirationEnforcement::Unsafe)
+        .load()
+        .await
+        .map_err(|error| explain(error, &recorder, metadata))?;
+    check_all_fresh(base, &tuf, clock.now())?;
+    kept.keep(copy)?;
+    Ok(tuf)
+}
+
+/// The four top-level roles must not have expired.
+fn check_all_fresh(base: &Url, tuf: &tough::Repository, now: Timestamp) -> Result<()> {
+    let (root, snapshot, targets) = (
+        &tuf.root().signed,
+        &tuf.snapshot().signed,
+        &tuf.targets().signed,
+    );
+    check_fresh(
+        base,
+        "root",
+        &format!("{}.root.json", root.version),
+        root.expires,
+        now,
+    )?;
+    check_fresh(
+        base,
+        "timestamp",
+        "timestamp.json",
+        tuf.timestamp().signed.expires,
+        now,
+    )?;
+    check_fresh(
+        base,
+        "snapshot",
+        &format!("{}.snapshot.json", snapshot.version),
+        snapshot.expires,
+        now,
+    )?;
+    check_fresh(
+        base,
+        "targets",
+        &format!("{}.targets.json", targets.version),
+        targets.expires,
+        now,
+    )
+}
+
+fn check_fresh(
+    base: &Url,
+    role: &str,
+    file: &str,
+    expired: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
+    if now <= expired {
+        return Ok(());
+    }
+    Err(Error::Expired {
+        role: role.to_owned(),
+        url: join(base, &format!("metadata/{file}"))?,
+        expired,
+        now,
+    })
+}
+
+/// tough's error as one of ours: which role, at which address, and whose fault.
+fn explain(error: tough::error::Error, recorder: &Recorder, metadata: Url) -> Error {
+    let last = recorder.take();
+    match (error, last.failure) {
+        (tough::error::Error::Transport { .. }, Some(failure)) => failure,
+        (
+            tough::error::Error::SystemTimeSteppedBackward {
+                sys_time,
+                latest_known_time,
+            },
+            _,
+        ) => Error::ClockWentBack {
+            now: sys_time,
+            before: latest_known_time,
+        },
+        (
+            tough::error::Error::DatastoreCreate { path, source, .. }
+            | tough::error::Error::DatastoreOpen { path, source, .. },
+            _,
+        ) => Error::KeepMetadata { path, source },
+        (error, _) => {
+            let url = last.url.unwrap_or(metadata);
+            Error::Metadata {
+                role: role_of(&url),
+                url,
+                source: Box::new(error),
+            }
+        }
+    }
+}
+
+/// The role whose metadata lies at an address: `7.snapshot.json` is `snapshot`.
+fn role_of(url: &Url) -> String {
+    let file = url.path().rsplit('/').next().unwrap_or_default();
+    let name = file.strip_suffix(".json").unwrap_or(file);
+    match name.split_once('.') {
+        Some((version, role)) if version.bytes().all(|b| b.is_ascii_digit()) => role.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_by_their_files() {
+        for (file, role) in [
+            ("timestamp.json", "timestamp"),
+            ("12.root.json", "root"),
+            ("3.channel-stable.json", "channel-stable"),
+        ] {
+            let url = format!("http://localhost/metadata/{file}").parse().unwrap();
+            assert_eq!(role_of(&url), role);
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        assert_eq!(
+            parse_base("http://host:1/a").unwrap().as_str(),
+            "http://host:1/a/"
+        );
+        assert_eq!(
+            parse_base("https://host").unwrap().as_str(),
+            "https://host/"
+        );
+        for text in [
+            "",
+            "host",
+            "ftp://host",
+            "file:///repo",
+            "http://host/?q",
+            "http://",
+        ] {
+            assert!(
+                matches!(parse_base(text), Err(Error::RepositoryAddress { .. })),
+                "{text}"
+            );
+        }
+    }
+}
