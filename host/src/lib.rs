@@ -6,18 +6,18 @@
 
 pub mod clock;
 pub mod cmdline;
-// pub mod disk;
-// pub mod efi;
-// pub mod entry;
+pub mod disk;
+pub mod efi;
+pub mod entry;
 pub mod environment;
 pub mod error;
-// pub mod esp;
+pub mod esp;
 pub mod file;
-// pub mod gpt;
+pub mod gpt;
 pub mod guid;
-// pub mod signature;
-// pub mod slot;
-// pub mod systemd;
+pub mod signature;
+pub mod slot;
+pub mod systemd;
 pub mod tool;
 pub mod verity;
 mod who;

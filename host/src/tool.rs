@@ -16,6 +16,7 @@ pub use running::Running;
 pub enum Tool {
     AptCache,
     AptGet,
+    AptHelper,
     AptKey,
     Cargo,
     DebugFs,
@@ -43,6 +44,7 @@ pub enum Tool {
     Setpriv,
     Sfdisk,
     Shell,
+    Strip,
     Sudo,
     Swtpm,
     SystemdAnalyze,
@@ -65,6 +67,7 @@ impl Tool {
         let name = match self {
             Self::AptCache => "apt-cache",
             Self::AptGet => "apt-get",
+            Self::AptHelper => "apt-helper",
             Self::AptKey => "apt-key",
             Self::Cargo => "cargo",
             Self::DebugFs => "debugfs",
@@ -92,6 +95,7 @@ impl Tool {
             Self::Setpriv => "setpriv",
             Self::Sfdisk => "sfdisk",
             Self::Shell => "sh",
+            Self::Strip => "strip",
             Self::Sudo => "sudo",
             Self::Swtpm => "swtpm",
             Self::SystemdAnalyze => "systemd-analyze",
@@ -110,7 +114,7 @@ impl Tool {
     /// The package of Debian trixie that the program comes from.
     pub const fn package(&self) -> &'static str {
         match self {
-            Self::AptCache | Self::AptGet | Self::AptKey => "apt",
+            Self::AptCache | Self::AptGet | Self::AptHelper | Self::AptKey => "apt",
             Self::Cargo => "cargo (or https://rustup.rs)",
             Self::DebugFs | Self::FsckExt4 | Self::MkfsExt4 => "e2fsprogs",
             Self::Depmod | Self::Modinfo | Self::Modprobe => "kmod",
@@ -129,6 +133,7 @@ impl Tool {
             Self::Setpriv => "util-linux",
             Self::Sfdisk => "fdisk",
             Self::Shell => "dash",
+            Self::Strip => "binutils",
             Self::Sudo => "sudo",
             Self::Swtpm => "swtpm",
             Self::SystemdAnalyze

@@ -31,8 +31,8 @@ const LIBRARIES: [&str; 3] = [
     "usr/lib/x86_64-linux-gnu/pulseaudio",
 ];
 
-/// Not in the `PATH` of an ordinary user of Debian, and yet the home of mkfs and veritysetup.
-const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+/// Not in the `PATH` of an ordinary user of Debian, and yet the home of mkfs, veritysetup and apt-helper.
+const SYSTEM_DIRECTORIES: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/apt"];
 
 impl Tools {
     /// Programs of the host: `PATH`, and the sbin directories, which an ordinary user's `PATH` lacks.

@@ -1,0 +1,244 @@
+//! The EFI system partition: boot entries armed, disarmed and marked bad, so that a power cut loses none.
+//!
+//! Works on any directory that holds `EFI/Linux`; on a machine that is the mounted ESP. Every change is durable when
+//! the call returns: the file, the directory, and the whole file system, since FAT keeps its table elsewhere.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{statvfs, syncfs};
+
+use crate::entry::EntryName;
+use crate::error::{Error, Result};
+use crate::file;
+
+/// A mounted EFI system partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Esp {
+    root: PathBuf,
+}
+
+/// Kept free beside the entry itself: the directory may grow by a cluster or two.
+const RESERVE: u64 = 64 * 1024;
+
+impl Esp {
+    /// The ESP mounted at `directory`.
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            root: directory.into(),
+        }
+    }
+
+    /// The ESP of a machine: `<root>/efi` or `<root>/boot`, whichever has `EFI/Linux`.
+    ///
+    /// # Errors
+    /// [`Error::FindEsp`].
+    pub fn find(root: &Path) -> Result<Self> {
+        ["efi", "boot"]
+            .map(|directory| Self::at(root.join(directory)))
+            .into_iter()
+            .find(|esp| esp.entries_directory().is_dir())
+            .ok_or(Error::FindEsp)
+    }
+
+    /// Where the entries lie.
+    pub fn entries_directory(&self) -> PathBuf {
+        self.root.join("EFI/Linux")
+    }
+
+    /// Bytes free on the file system.
+    ///
+    /// # Errors
+    /// [`Error::ReadFile`].
+    pub fn free(&self) -> Result<u64> {
+        let found = statvfs(&self.root).map_err(|error| Error::ReadFile {
+            path: self.root.clone(),
+            source: error.into(),
+        })?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
+    /// Whether an entry of `size` bytes fits; to be asked before a slot is overwritten.
+    ///
+    /// # Errors
+    /// [`Error::EspFull`], [`Error::ReadFile`].
+    pub fn require_space(&self, size: u64) -> Result<()> {
+        let (needed, free) = (size.saturating_add(RESERVE), self.free()?);
+        if needed <= free {
+            return Ok(());
+        }
+        Err(Error::EspFull {
+            path: self.root.clone(),
+            needed,
+            free,
+        })
+    }
+
+    /// The entries of ACL, sorted; other files are not told.
+    ///
+    /// # Errors
+    /// [`Error::ListDirectory`].
+    pub fn entries(&self) -> Result<Vec<EntryName>> {
+        let names = self.names()?;
+        let mut entries: Vec<EntryName> = names.iter().filter_map(|n| n.parse().ok()).collect();
+        entries.sort();
+        Ok(entries)
+    }
+
+    /// The path of an entry's file.
+    pub fn path(&self, entry: &EntryName) -> PathBuf {
+        self.entries_directory().join(entry.to_string())
+    }
+
+    /// Writes the kernel image for `version` and makes it the entry of a release on trial with `tries` boots.
+    ///
+    /// `image` must give exactly `size` bytes and fail when they are not the right ones: the entry gets its name only
+    /// after the last byte. An entry that the version had before goes away. Returns the name of the new entry.
+    ///
+    /// # Errors
+    /// [`Error::EntryVersion`] and [`Error::EspFull`] before anything is changed; [`Error::WriteFile`], with the error
+    /// of `image` too; [`Error::ShortEntry`]; [`Error::RenameFile`], [`Error::RemoveFile`], [`Error::Sync`].
+    pub fn arm(
+        &self,
+        version: &str,
+        image: &mut dyn Read,
+        size: u64,
+        tries: u32,
+    ) -> Result<EntryName> {
+        let entry = EntryName::on_trial(version, tries)?;
+        let path = self.path(&entry);
+        self.remove_leftovers()?;
+        self.require_space(size)?;
+        let temporary = file::temporary(&path);
+        let written = write_image(&temporary, version, image, size);
+        if written.is_err() {
+            // The first error is the one to tell; leftovers are removed by the next arming.
+            let _ = std::fs::remove_file(&temporary);
+        }
+        written?;
+        file::rename(&temporary, &path)?;
+        for older in self.entries_of(version)? {
+            if older != entry {
+                file::remove(self.path(&older))?;
+            }
+        }
+        self.sync()?;
+        Ok(entry)
+    }
+
+    /// Removes every entry of `version`; none is fine.
+    ///
+    /// # Errors
+    /// [`Error::LastEntry`] before anything is changed when no other entry would boot; [`Error::ListDirectory`],
+    /// [`Error::RemoveFile`], [`Error::Sync`].
+    pub fn disarm(&self, version: &str) -> Result<()> {
+        let (ours, others): (Vec<_>, Vec<_>) = self
+            .entries()?
+            .into_iter()
+            .partition(|entry| entry.version() == version);
+        if ours.is_empty() {
+            return Ok(());
+        }
+        if others.iter().all(EntryName::is_bad) {
+            return Err(Error::LastEntry {
+                path: self.entries_directory(),
+                version: version.to_owned(),
+            });
+        }
+        for entry in ours {
+            file::remove(self.path(&entry))?;
+        }
+        self.sync()
+    }
+
+    /// Marks the entry of `version` as one that failed, so that the loader takes another one first. Returns its new
+    /// name.
+    ///
+    /// # Errors
+    /// [`Error::NoEntry`]; [`Error::LastEntry`] before anything is changed when no other entry is good;
+    /// [`Error::ListDirectory`], [`Error::RenameFile`], [`Error::Sync`].
+    pub fn mark_bad(&self, version: &str) -> Result<EntryName> {
+        let entries = self.entries()?;
+        let (ours, others): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .partition(|entry| entry.version() == version);
+        let Some(last) = ours.last() else {
+            return Err(Error::NoEntry {
+                path: self.entries_directory(),
+                version: version.to_owned(),
+            });
+        };
+        if others.iter().all(EntryName::is_bad) {
+            return Err(Error::LastEntry {
+                path: self.entries_directory(),
+                version: version.to_owned(),
+            });
+        }
+        let failed = last.failed();
+        for entry in ours.iter().filter(|entry| **entry != failed) {
+            file::rename(self.path(entry), self.path(&failed))?;
+        }
+        self.sync()?;
+        Ok(failed)
+    }
+
+    fn entries_of(&self, version: &str) -> Result<Vec<EntryName>> {
+        let mut entries = self.entries()?;
+        entries.retain(|entry| entry.version() == version);
+        Ok(entries)
+    }
+
+    /// Removes what an interrupted arming left.
+    fn remove_leftovers(&self) -> Result<()> {
+        for name in self.names()? {
+            if name.starts_with(".acl_") && name.ends_with(".efi.new") {
+                file::remove(self.entries_directory().join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let directory = self.entries_directory();
+        let list = || -> io::Result<Vec<String>> {
+            std::fs::read_dir(&directory)?
+                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+                .collect()
+        };
+        list().map_err(|source| Error::ListDirectory {
+            path: directory.clone(),
+            source,
+        })
+    }
+
+    fn sync(&self) -> Result<()> {
+        let directory = self.entries_directory();
+        file::sync_dir(&directory)?;
+        File::open(&directory)
+            .and_then(|directory| Ok(syncfs(&directory)?))
+            .map_err(|source| Error::Sync {
+                path: directory,
+                source,
+            })
+    }
+}
+
+fn write_image(path: &Path, version: &str, image: &mut dyn Read, size: u64) -> Result<()> {
+    let failed = |source| Error::WriteFile {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = File::create(path).map_err(failed)?;
+    // One byte more than promised is enough to know that it is wrong.
+    let mut image = image.take(size.saturating_add(1));
+    let found = io::copy(&mut image, &mut file).map_err(failed)?;
+    if found != size {
+        return Err(Error::ShortEntry {
+            version: version.to_owned(),
+            expected: size,
+            found,
+        });
+    }
+    file.flush().and_then(|()| file.sync_all()).map_err(failed)
+}

@@ -1,0 +1,121 @@
+//! systemd over D-Bus: units and reboot.
+
+use systemd_zbus::{ManagerProxy, Mode};
+use zbus::Connection;
+use zbus::zvariant::OwnedObjectPath;
+
+use crate::error::{Error, Result};
+
+/// The unit that takes a machine down and up again.
+const REBOOT: &str = "reboot.target";
+
+/// The manager of the machine's services.
+#[derive(Debug, Clone)]
+pub struct Systemd {
+    connection: Connection,
+}
+
+/// What `ListUnitsFiltered` tells of a unit (org.freedesktop.systemd1(5)): name, description, load state, active
+/// state, sub state, unit it follows, object path, job id, job type, job path.
+type Unit = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+/// Units as plain strings: the states that systemd-zbus knows are fewer than systemd 257 has, and its list of units
+/// fails as a whole on one that it does not know.
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1",
+    gen_blocking = false
+)]
+trait Units {
+    fn list_units_filtered(&self, states: &[&str]) -> zbus::Result<Vec<Unit>>;
+
+    #[zbus(name = "StartUnit")]
+    fn start(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+}
+
+impl Systemd {
+    /// Connects to the system bus.
+    ///
+    /// # Errors
+    /// [`Error::ConnectBus`].
+    pub async fn connect() -> Result<Self> {
+        match Connection::system().await {
+            Ok(connection) => Ok(Self::new(connection)),
+            Err(source) => Err(Error::ConnectBus { source }),
+        }
+    }
+
+    /// Talks over a connection that is there already.
+    pub fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Starts a unit; returns once the job is queued, not once it is done.
+    ///
+    /// # Errors
+    /// [`Error::AskSystemd`].
+    pub async fn start_unit(&self, name: &str) -> Result<()> {
+        let started = async {
+            let manager = ManagerProxy::new(&self.connection).await?;
+            manager.start_unit(name, Mode::Replace).await
+        };
+        done(started.await, || format!("start {name}"))
+    }
+
+    /// Reboots the machine in order: services are stopped, file systems unmounted. Returns once the job is queued;
+    /// no later job can cancel it.
+    ///
+    /// The method `Reboot` of the manager would go down at once, without stopping anything
+    /// (org.freedesktop.systemd1(5)); `systemctl reboot` starts this target, too.
+    ///
+    /// # Errors
+    /// [`Error::AskSystemd`].
+    pub async fn reboot(&self) -> Result<()> {
+        let started = async {
+            let units = UnitsProxy::new(&self.connection).await?;
+            // A mode that systemd-zbus does not know.
+            units.start(REBOOT, "replace-irreversibly").await
+        };
+        done(started.await, || "start the reboot".to_owned())
+    }
+
+    /// The names of the units that have failed, sorted.
+    ///
+    /// # Errors
+    /// [`Error::AskSystemd`].
+    pub async fn failed_units(&self) -> Result<Vec<String>> {
+        let listed = async {
+            let units = UnitsProxy::new(&self.connection).await?;
+            units.list_units_filtered(&["failed"]).await
+        };
+        let units = listed.await.map_err(|source| Error::AskSystemd {
+            action: "list the failed units".to_owned(),
+            source,
+        })?;
+        let mut names: Vec<String> = units.into_iter().map(|unit| unit.0).collect();
+        names.sort();
+        Ok(names)
+    }
+}
+
+fn done<T>(answer: zbus::Result<T>, action: impl Fn() -> String) -> Result<()> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(source) => Err(Error::AskSystemd {
+            action: action(),
+            source,
+        }),
+    }
+}
