@@ -182,6 +182,10 @@ pub enum Error {
     ChannelMissing { channel: String, known: Vec<String> },
     #[error("channel '{channel}' has release {version} already")]
     AlreadyPromoted { channel: String, version: Version },
+    #[error(
+        "channel '{channel}' does not offer release {version}: run `acl-release promote` first"
+    )]
+    NotPromoted { channel: String, version: Version },
     #[error("cannot {action} {}", path.display())]
     Publish {
         action: &'static str,
@@ -231,6 +235,7 @@ impl Error {
             | Self::ReleaseMissing { .. }
             | Self::ChannelMissing { .. }
             | Self::AlreadyPromoted { .. }
+            | Self::NotPromoted { .. }
             | Self::Expiry { .. }
             | Self::NoKey { .. }
             | Self::ParseKey { .. }

@@ -1,5 +1,6 @@
 //! A repository of releases: reading one over HTTP, publishing one on disk, serving one.
 
+pub mod add;
 mod documents;
 mod download;
 pub mod fetch;
@@ -8,4 +9,5 @@ mod kept;
 pub mod publish;
 pub mod read;
 pub mod serve;
+pub mod store;
 mod transport;

@@ -1,1 +1,49 @@
-//! s
+//! A web server for a repository: static files with ranges, and a log of requests.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::header::RANGE;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use tokio::net::TcpListener;
+use tower_http::services::ServeDir;
+
+/// Serves the directory until `stop` is ready; then running answers are finished.
+///
+/// # Errors
+/// Those of the listening socket.
+pub async fn serve(
+    listener: TcpListener,
+    dir: &Path,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let files = ServeDir::new(dir).append_index_html_on_directories(false);
+    let app = Router::new().fallback_service(files).layer(from_fn(log));
+    axum::serve(
+        listener,
+        app.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stop)
+    .await
+}
+
+/// One line for each answer, when its head is sent.
+async fn log(ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let range = request
+        .headers()
+        .get(RANGE)
+        .and_then(|range| range.to_str().ok())
+        .unwrap_or("-")
+        .to_owned();
+    let response = next.run(request).await;
+    let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(%peer, %method, path, range, status = response.status().as_u16(), millis, "answered");
+    response
+}

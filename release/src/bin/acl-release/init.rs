@@ -1,0 +1,31 @@
+//! `acl-release init`
+
+use acl_release::channel::ChannelName;
+use clap::Args;
+
+use crate::say;
+use crate::settings::Settings;
+
+/// Makes an empty repository, and keys for roles that have none (for trying out: real keys belong elsewhere)
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    settings: Settings,
+    /// A channel; may be given several times
+    #[arg(long = "channel", value_name = "NAME", default_value = "stable")]
+    channels: Vec<ChannelName>,
+}
+
+impl Init {
+    pub(crate) fn run(mut self) -> anyhow::Result<()> {
+        let dir = self.settings.repository.clone();
+        self.channels.sort();
+        self.channels.dedup();
+        self.settings.publisher()?.init(&self.channels)?;
+        say(format_args!(
+            "made {}; nodes trust {}",
+            dir.display(),
+            dir.join("metadata/1.root.json").display()
+        ))
+    }
+}

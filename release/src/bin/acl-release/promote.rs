@@ -1,0 +1,47 @@
+//! `acl-release promote`
+
+use acl_host::clock::{Clock, SystemClock};
+use acl_release::channel::{ChannelName, Offer};
+use acl_release::version::Version;
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::say;
+use crate::settings::Settings;
+
+/// Offers a release to the nodes that follow a channel
+#[derive(Debug, Args)]
+pub(crate) struct Promote {
+    #[command(flatten)]
+    settings: Settings,
+    /// The release
+    version: Version,
+    /// The channel
+    #[arg(long, value_name = "NAME")]
+    channel: ChannelName,
+    /// When nodes may take it first, such as 2026-11-01T00:00:00Z [default: now]
+    #[arg(long, value_name = "TIME")]
+    starts: Option<Timestamp>,
+    /// The oldest release that nodes may come from directly
+    #[arg(long, value_name = "VERSION")]
+    floor: Option<Version>,
+    /// A fix that should not wait
+    #[arg(long)]
+    urgent: bool,
+}
+
+impl Promote {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let starts = self.starts.unwrap_or_else(|| SystemClock.now());
+        let offer = Offer {
+            floor: self.floor,
+            urgent: self.urgent,
+            ..Offer::new(self.version.clone(), starts)
+        };
+        self.settings.publisher()?.promote(&self.channel, offer)?;
+        say(format_args!(
+            "{} is in channel {}",
+            self.version, self.channel
+        ))
+    }
+}
