@@ -23,4 +23,5 @@ pub mod verity;
 mod who;
 
 pub use error::{Error, Result};
+pub use tool::{Tool, Tools};
 pub use who::Who;

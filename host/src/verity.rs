@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn shapes_of_trees() {
-        assert_eq!(levels(1), []);
+        assert_eq!(levels(1), [0; 0]);
         assert_eq!(levels(2), [1]);
         assert_eq!(levels(128), [1]);
         assert_eq!(levels(129), [2, 1]);

@@ -58,7 +58,9 @@ fn read(medium: &impl Medium, sector: u64, lba: u64) -> Result<Result<Copy, Stri
         return Ok(Err(reason));
     }
     let array = header.partition_entry_lba * sector;
-    let mut window = Window::read(medium, array, array_bytes(&header))?;
+    // gptman 3.1.1 reads 152 bytes for each entry of 128 and uses the first 128: give it what lies behind the last.
+    let length = (array_bytes(&header) + sector).min(medium.size() - array);
+    let mut window = Window::read(medium, array, length)?;
     let entries = match header.read_partitions(&mut window, sector) {
         Ok(entries) => entries,
         Err(error) => return Ok(Err(error.to_string())),
