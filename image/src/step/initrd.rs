@@ -1,0 +1,99 @@
+//! The initrd: systemd and what it needs to find `/usr`, taken file by file from the tree of the release itself.
+
+mod archive;
+mod closure;
+mod modules;
+
+use std::path::Path;
+
+use acl_host::tool::Tools;
+
+use crate::Error;
+use crate::recipe::Initrd;
+use archive::Archive;
+
+/// Where the initrd's own links and folders lead; as on the merged `/usr` of the system itself.
+const LINKS: [(&str, &str); 8] = [
+    ("bin", "usr/bin"),
+    ("lib", "usr/lib"),
+    ("lib64", "usr/lib64"),
+    ("sbin", "usr/sbin"),
+    ("init", "usr/lib/systemd/systemd"),
+    ("usr/lib/systemd/system/default.target", "initrd.target"),
+    ("etc/os-release", "initrd-release"),
+    ("usr/bin/sh", "bash"),
+];
+
+/// Compression of the archive: level 12 costs 2 s; level 19 saves 5 % and costs 15 s.
+const LEVEL: i32 = 12;
+
+/// The initrd for the settled `tree`, as the recipe lists its `contents`: a cpio archive (newc), compressed with zstd.
+///
+/// The same inputs give the same bytes: entries are sorted, owned by root and carry no time.
+///
+/// # Errors
+/// When the tree lacks a file, a library, a unit or a module that is asked for; the error names it.
+pub fn build(
+    tree: &Path,
+    contents: &Initrd,
+    os_release: &str,
+    tools: &Tools,
+) -> Result<Vec<u8>, Error> {
+    let mut archive = Archive::default();
+    for folder in ["dev", "proc", "run", "sys", "sysroot", "tmp", "var"] {
+        archive.folder(Path::new(folder));
+    }
+    for (path, target) in LINKS {
+        archive.link(Path::new(path), Path::new(target));
+    }
+    archive.bytes(
+        Path::new("etc/initrd-release"),
+        os_release.as_bytes().to_vec(),
+    );
+    archive.bytes(Path::new("etc/machine-id"), Vec::new());
+    archive.bytes(
+        Path::new("etc/passwd"),
+        b"root:x:0:0:root:/:/bin/bash\n".to_vec(),
+    );
+    archive.copy(
+        tree,
+        &Path::new(super::settle::FACTORY_ETC).join("group"),
+        Path::new("etc/group"),
+    )?;
+
+    closure::add(&mut archive, tree, &contents.programs)?;
+    units(&mut archive, tree, &contents.units)?;
+    for file in &contents.files {
+        archive.add(tree, Path::new(file))?;
+    }
+    modules::add(&mut archive, tree, &contents.modules, tools)?;
+    for layer in &contents.layers {
+        archive.overlay(&layer.path)?;
+    }
+    let plain = archive.write()?;
+    zstd::bulk::compress(&plain, LEVEL).map_err(|source| Error::CompressInitrd { source })
+}
+
+/// Adds the units, and those links of `.wants` folders that lead to one of them.
+fn units(archive: &mut Archive, tree: &Path, names: &[String]) -> Result<(), Error> {
+    let folder = Path::new("usr/lib/systemd/system");
+    for name in names {
+        archive.add(tree, &folder.join(name))?;
+    }
+    for target in [
+        "sysinit",
+        "sockets",
+        "initrd",
+        "initrd-root-device",
+        "initrd-root-fs",
+    ] {
+        let wants = folder.join(format!("{target}.target.wants"));
+        for name in names {
+            let link = wants.join(name);
+            if tree.join(&link).symlink_metadata().is_ok() {
+                archive.add(tree, &link)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Programs with the libraries that they are linked with, and those with theirs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use object::elf::{DT_NEEDED, FileHeader64};
+use object::read::elf::{Dyn as _, FileHeader as _};
+use object::{Endianness, elf};
+
+use super::archive::Archive;
+use crate::Error;
+
+/// Where libraries of the tree are; the second is in the run path of systemd's own programs.
+const LIBRARIES: [&str; 3] = [
+    "usr/lib/x86_64-linux-gnu",
+    "usr/lib/x86_64-linux-gnu/systemd",
+    "usr/lib64",
+];
+
+/// Adds the `programs` of `tree`, with everything that they need to be loaded.
+pub(super) fn add(archive: &mut Archive, tree: &Path, programs: &[String]) -> Result<(), Error> {
+    let mut queue: Vec<PathBuf> = programs.iter().map(PathBuf::from).collect();
+    while let Some(path) = queue.pop() {
+        if archive.contains(&path) {
+            continue;
+        }
+        archive.add(tree, &path)?;
+        for name in needed(&tree.join(&path))? {
+            queue.push(library(tree, &name, &path)?);
+        }
+    }
+    Ok(())
+}
+
+fn library(tree: &Path, name: &str, wanted_by: &Path) -> Result<PathBuf, Error> {
+    LIBRARIES
+        .iter()
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| tree.join(path).symlink_metadata().is_ok())
+        .ok_or_else(|| Error::NoLibrary {
+            name: name.to_owned(),
+            wanted_by: wanted_by.to_owned(),
+        })
+}
+
+/// The libraries that the ELF file at `path` asks for by name; none where it is no ELF file.
+fn needed(path: &Path) -> Result<Vec<String>, Error> {
+    let bytes = fs::read(path).map_err(|source| Error::ReadInput {
+        path: path.to_owned(),
+        source,
+    })?;
+    if !bytes.starts_with(&elf::ELFMAG) {
+        return Ok(Vec::new());
+    }
+    names(&bytes).map_err(|source| Error::ReadElf {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn names(bytes: &[u8]) -> Result<Vec<String>, object::read::Error> {
+    let header = FileHeader64::<Endianness>::parse(bytes)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, bytes)?;
+    let Some((entries, strings)) = sections.dynamic(endian, bytes)? else {
+        return Ok(Vec::new());
+    };
+    let strings = sections.strings(endian, bytes, strings)?;
+    entries
+        .iter()
+        .filter(|entry| entry.tag(endian) == DT_NEEDED)
+        .map(|entry| Ok(String::from_utf8_lossy(entry.string(endian, strings)?).into_owned()))
+        .collect()
+}
