@@ -60,6 +60,8 @@ pub enum Outcome {
     Nothing {
         /// The decision's reason.
         reason: String,
+        /// What was found about each release of the channel.
+        verdicts: Vec<String>,
     },
     /// A release to take.
     Offer(Offer),
@@ -72,6 +74,8 @@ pub struct Offer {
     pub version: Version,
     /// Why it is offered.
     pub reason: String,
+    /// What was found about each release of the channel.
+    pub verdicts: Vec<String>,
     /// Bytes that its partitions take.
     pub bytes: u64,
     /// Packages that differ from the running release.

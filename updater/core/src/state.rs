@@ -144,6 +144,8 @@ pub struct Decision {
     pub version: Option<Version>,
     /// Why.
     pub reason: String,
+    /// What was found about each release of the channel, newest first.
+    pub verdicts: Vec<String>,
 }
 
 impl State {

@@ -139,6 +139,7 @@ impl World {
         } else {
             Outcome::Nothing {
                 reason: "nothing newer".into(),
+                verdicts: Vec::new(),
             }
         };
         self.feed(Event::Checked(outcome));
@@ -248,6 +249,7 @@ fn offer(number: u32) -> Offer {
     Offer {
         version: version(number),
         reason: "newest".into(),
+        verdicts: Vec::new(),
         bytes: 10,
         packages: Vec::new(),
     }

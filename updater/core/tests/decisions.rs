@@ -30,6 +30,7 @@ fn offer(number: u32) -> Event {
     Event::Checked(Outcome::Offer(Offer {
         version: version(number),
         reason: "newest".into(),
+        verdicts: Vec::new(),
         bytes: 10,
         packages: Vec::new(),
     }))

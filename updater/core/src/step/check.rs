@@ -13,15 +13,16 @@ pub(super) fn checked(state: &mut State, outcome: Outcome) -> Vec<Effect> {
         return Vec::new();
     }
     match outcome {
-        Outcome::Nothing { reason } => nothing(state, reason),
+        Outcome::Nothing { reason, verdicts } => nothing(state, reason, verdicts),
         Outcome::Offer(offer) => offered(state, &offer),
     }
 }
 
-fn nothing(state: &mut State, reason: String) -> Vec<Effect> {
+fn nothing(state: &mut State, reason: String, verdicts: Vec<String>) -> Vec<Effect> {
     state.decision = Some(Decision {
         version: None,
         reason,
+        verdicts,
     });
     state.phase = settle::rest(state);
     Vec::new()
@@ -33,14 +34,16 @@ fn offered(state: &mut State, offer: &Offer) -> Vec<Effect> {
             "{} is the newest release, but {}; waiting for a newer one or a retry",
             offer.version, refused.reason
         );
-        return nothing(state, reason);
+        return nothing(state, reason, offer.verdicts.clone());
     }
     if offer.version == state.machine.running {
-        return nothing(state, format!("{} is running", offer.version));
+        let reason = format!("{} is running", offer.version);
+        return nothing(state, reason, offer.verdicts.clone());
     }
     state.decision = Some(Decision {
         version: Some(offer.version.clone()),
         reason: offer.reason.clone(),
+        verdicts: offer.verdicts.clone(),
     });
     if state.machine.armed() == Some(&offer.version) {
         state.phase = settle::rest(state);

@@ -1,0 +1,379 @@
+//! The agent: feeds the core with what happens and has its effects carried out, one at a time.
+
+use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
+
+use acl_host::clock::Clock;
+use acl_release::repository::http::{Http, Patience};
+use acl_updater_core::{
+    effect::Effect,
+    event::{Event, Request},
+    state::{Failure, Phase, State, Who},
+    step,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use crate::{
+    config::Config,
+    effect, facts,
+    feed::{self, Timer},
+    machine::Machine,
+    session::{Progress, Session},
+    status,
+    store::{Loaded, Store},
+};
+pub use crate::{feed::Pace, status::Shown};
+
+/// Something asked for, and where to answer.
+#[derive(Debug)]
+pub struct Ask {
+    /// What is asked for.
+    pub wish: Wish,
+    /// Told when it was begun, or why it was not.
+    pub reply: oneshot::Sender<Result<(), Failure>>,
+}
+
+/// What can be asked for over the bus. How far `Retry` goes is policy, so that the core's request is made here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the requests of the core")]
+pub enum Wish {
+    Check,
+    Stage,
+    Apply,
+    Rollback,
+    Retry,
+}
+
+/// What the agent runs on.
+#[derive(Debug)]
+pub struct Ground {
+    /// The machine.
+    pub machine: Arc<Machine>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// When it acts by itself.
+    pub pace: Pace,
+}
+
+/// How the agent's ends are tied.
+#[derive(Debug)]
+pub struct Ends {
+    /// Requests come in here.
+    pub asks: mpsc::Receiver<Ask>,
+    /// What it does is shown here.
+    pub shown: watch::Sender<Shown>,
+}
+
+/// Why the agent could not begin.
+#[derive(Debug, thiserror::Error)]
+#[expect(
+    missing_docs,
+    reason = "the messages say it, and the fields are what they name"
+)]
+pub enum Error {
+    #[error("cannot make the state directory {}", path.display())]
+    MakeStateDir {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+    #[error("cannot read the state")]
+    LoadState { source: acl_host::Error },
+    #[error("cannot set up the HTTP client")]
+    SetUpHttp { source: acl_release::Error },
+}
+
+type Running = Pin<Box<dyn Future<Output = (Session, Option<Event>)>>>;
+
+/// The agent at work.
+struct Agent {
+    state: State,
+    todo: VecDeque<Effect>,
+    /// The session is with the effect that is being carried out, or here.
+    session: Option<Session>,
+    running: Option<Running>,
+    machine: Arc<Machine>,
+    clock: Arc<dyn Clock>,
+    shown: watch::Sender<Shown>,
+    started: bool,
+}
+
+/// Run the agent until `shutdown` ends. What is under way then is given up; it is safe to do so at any point.
+///
+/// # Errors
+/// [`Error`], each before anything is done.
+pub async fn run(
+    ground: Ground,
+    ends: Ends,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let (mut agent, mut progress) = Agent::new(&ground, ends.shown)?;
+    let mut asks = ends.asks;
+    let mut timer = Timer::new(ground.pace);
+    agent.start();
+    tokio::pin!(shutdown);
+    loop {
+        agent.advance();
+        tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            (session, event) = feed::ended(&mut agent.running) => {
+                agent.ended(session, event);
+                timer.heed(matches!(agent.state.phase, Phase::Failed(_)));
+            }
+            Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
+            Some(ask) = asks.recv() => agent.ask(ask),
+            () = timer.passed() => agent.tick(&mut timer),
+            () = feed::trial_pause(&agent.state.phase) => agent.look(),
+        }
+    }
+}
+
+/// Do once what the clock would do, to its end; for machines in a file. The reason, if it failed.
+///
+/// # Errors
+/// [`Error`], each before anything is done.
+pub async fn once(ground: Ground, shown: watch::Sender<Shown>) -> Result<Option<Failure>, Error> {
+    let (mut agent, mut progress) = Agent::new(&ground, shown)?;
+    let mut timer = Timer::new(ground.pace);
+    agent.start();
+    // What was interrupted is taken up by the start itself.
+    agent.advance();
+    if agent.is_at_rest() {
+        agent.tick(&mut timer);
+    }
+    loop {
+        agent.advance();
+        if agent.is_at_rest() {
+            break;
+        }
+        tokio::select! {
+            (session, event) = feed::ended(&mut agent.running) => agent.ended(session, event),
+            Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
+        }
+    }
+    match agent.state.phase {
+        Phase::Failed(failure) => Ok(Some(failure)),
+        _ => Ok(None),
+    }
+}
+
+impl Agent {
+    fn new(
+        ground: &Ground,
+        shown: watch::Sender<Shown>,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<(u64, u64)>), Error> {
+        let dir = ground.machine.state_dir();
+        let store =
+            Store::open(&dir).map_err(|source| Error::MakeStateDir { path: dir, source })?;
+        let state = load(&store)?;
+        let http = Http::new(Patience::default()).map_err(|source| Error::SetUpHttp { source })?;
+        let (sender, progress) = mpsc::unbounded_channel();
+        let session = Session {
+            machine: ground.machine.clone(),
+            clock: ground.clock.clone(),
+            http,
+            store,
+            progress: Progress::new(sender),
+            found: None,
+        };
+        let agent = Self {
+            state,
+            todo: VecDeque::new(),
+            session: Some(session),
+            running: None,
+            machine: ground.machine.clone(),
+            clock: ground.clock.clone(),
+            shown,
+            started: false,
+        };
+        Ok((agent, progress))
+    }
+
+    /// Tell the core what machine it woke up on; tried again before the next request when that fails.
+    fn start(&mut self) {
+        match facts::read(&self.machine, self.clock.as_ref()) {
+            Ok(facts) => {
+                self.started = true;
+                info!(running = %facts.running, "started");
+                self.feed(Event::Started(facts));
+            }
+            Err(error) => self.feed(Event::Failed(effect::failure(&error.into()))),
+        }
+        if let Err(error) = Config::load(&self.machine.root) {
+            self.fail(&error.into());
+        }
+    }
+
+    /// One event to the core; what it wants done goes to the end of the list.
+    fn feed(&mut self, event: Event) {
+        let before = self.state.phase.clone();
+        let (state, effects) = step(std::mem::take(&mut self.state), event);
+        self.state = state;
+        self.todo.extend(effects);
+        if self.state.phase != before {
+            tell(&self.state.phase);
+        }
+        self.show();
+    }
+
+    fn fail(&mut self, error: &effect::Error) {
+        self.todo.clear();
+        self.feed(Event::Failed(effect::failure(error)));
+    }
+
+    /// Begin the next effect, unless one is being carried out.
+    fn advance(&mut self) {
+        while self.running.is_none() {
+            let (Some(effect), Some(mut session)) = (self.todo.pop_front(), self.session.take())
+            else {
+                break;
+            };
+            match effect {
+                Effect::Save => {
+                    let saved = effect::save(&session, &self.state);
+                    self.session = Some(session);
+                    if let Err(failure) = saved {
+                        self.unsaved(failure);
+                    }
+                }
+                Effect::Refuse(failure) => {
+                    warn!(reason = failure.reason, "refused");
+                    self.session = Some(session);
+                }
+                effect => {
+                    let state = self.state.clone();
+                    self.running = Some(Box::pin(async move {
+                        let event = effect::carry_out(&mut session, &state, effect).await;
+                        (session, event)
+                    }));
+                }
+            }
+        }
+        self.show();
+    }
+
+    /// What cannot be remembered is not begun. The failure itself is not saved either: that would fail for ever.
+    fn unsaved(&mut self, failure: Failure) {
+        error!(reason = failure.reason, "the state cannot be saved");
+        self.todo.clear();
+        self.state.phase = Phase::Failed(failure);
+    }
+
+    fn ended(&mut self, session: Session, event: Option<Event>) {
+        self.session = Some(session);
+        self.running = None;
+        if matches!(event, Some(Event::Failed(_))) {
+            self.todo.clear();
+        }
+        if let Some(event) = event {
+            self.feed(event);
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        let begun = self.request(ask.wish);
+        // Whoever asked may have gone.
+        let _ = ask.reply.send(begun);
+    }
+
+    fn request(&mut self, wish: Wish) -> Result<(), Failure> {
+        let request = match wish {
+            Wish::Check => Request::Check,
+            Wish::Stage => Request::Stage,
+            Wish::Apply => Request::Apply,
+            Wish::Rollback => Request::Rollback,
+            Wish::Retry => {
+                let config = Config::load(&self.machine.root);
+                let config = config.map_err(|error| effect::failure(&error.into()))?;
+                Request::Retry(config.goal().unwrap_or_default())
+            }
+        };
+        info!(?request, "asked");
+        self.submit(request)
+    }
+
+    fn submit(&mut self, request: Request) -> Result<(), Failure> {
+        if !self.started {
+            self.start();
+        }
+        let facts = facts::read(&self.machine, self.clock.as_ref())
+            .map_err(|error| effect::failure(&error.into()))?;
+        self.feed(Event::Asked(request, facts));
+        match self.todo.back() {
+            Some(Effect::Refuse(failure)) => Err(failure.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The clock asks.
+    fn tick(&mut self, timer: &mut Timer) {
+        if !self.is_at_rest() {
+            return timer.again();
+        }
+        let config = match Config::load(&self.machine.root) {
+            Ok(config) => config,
+            Err(error) => {
+                self.fail(&error.into());
+                return timer.again();
+            }
+        };
+        timer.next(config.check_interval);
+        // Without a server there is nothing to ask for; who asks by hand is told so.
+        let (Some(goal), Some(_)) = (config.goal(), &config.server) else {
+            return;
+        };
+        if let Err(failure) = self.submit(Request::Automatic(goal)) {
+            self.feed(Event::Failed(failure));
+        }
+    }
+
+    /// Look whether a trial has ended.
+    fn look(&mut self) {
+        match facts::read(&self.machine, self.clock.as_ref()) {
+            Ok(facts) => self.feed(Event::Looked(facts)),
+            Err(error) => {
+                warn!(error = %acl_host::error::chain(&error), "cannot look at the trial")
+            }
+        }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.running.is_none() && self.todo.is_empty()
+    }
+
+    fn show(&self) {
+        let now = status::shown(&self.state, !self.is_at_rest());
+        self.shown.send_if_modified(|shown| {
+            let changed = *shown != now;
+            *shown = now;
+            changed
+        });
+    }
+}
+
+/// The state from before; when it cannot be understood, the machine itself tells enough to go on.
+fn load(store: &Store) -> Result<State, Error> {
+    match store.load() {
+        Ok(Loaded::Whole(state)) => Ok(*state),
+        Ok(Loaded::Damaged { problem, kept }) => {
+            error!(
+                problem,
+                kept = %kept.display(),
+                "the state was damaged; it is kept aside and the agent goes on from what the machine tells: \
+                 releases that failed earlier than the last one may be tried again"
+            );
+            Ok(State::default())
+        }
+        Err(source) => Err(Error::LoadState { source }),
+    }
+}
+
+fn tell(phase: &Phase) {
+    match phase {
+        Phase::Failed(Failure {
+            reason,
+            who: Who::Bug,
+        }) => error!(reason, "failed"),
+        Phase::Failed(Failure { reason, who }) => warn!(reason, ?who, "failed"),
+        phase => info!(?phase, "now"),
+    }
+}

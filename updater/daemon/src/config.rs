@@ -1,0 +1,219 @@
+//! What the operator configured: as written, then merged, then checked. Only the last is used.
+//!
+//! Read anew at every check, so that a change needs no restart.
+
+mod check;
+mod merge;
+mod written;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use acl_release::channel::ChannelName;
+use acl_updater_core::state::Goal;
+use url::Url;
+
+pub use written::{Automatic, Strategy};
+
+/// The checked configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the release repository is; none: no updates are looked for.
+    pub server: Option<Url>,
+    /// The file with the TUF root that is trusted from the start.
+    pub root: PathBuf,
+    /// The channel to follow.
+    pub channel: ChannelName,
+    /// How long between two checks; 45 minutes.
+    pub check_interval: Duration,
+    /// What the agent does by itself.
+    pub automatic: Automatic,
+    /// When it reboots by itself.
+    pub strategy: Strategy,
+    /// What health checks need to know.
+    pub health: Health,
+}
+
+/// The configuration of health checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Units that may fail.
+    pub exempt_units: Vec<String>,
+    /// How long one executable may take; 30 seconds.
+    pub check_timeout: Duration,
+    /// The socket on which the container runtime answers; none: it is not asked.
+    pub runtime_socket: Option<PathBuf>,
+    /// How long to wait for it; 60 seconds.
+    pub runtime_timeout: Duration,
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+#[expect(
+    missing_docs,
+    reason = "the messages say it, and the fields are what they name"
+)]
+pub enum Error {
+    #[error("cannot list {}", path.display())]
+    ListFragments {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("cannot read the configuration")]
+    ReadFragment { source: acl_host::Error },
+    #[error("{} is not a configuration of the update agent", path.display())]
+    ParseFragment {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
+    #[error("{key} in {} is {found:?}; {wanted} is wanted", path.display())]
+    CheckValue {
+        path: PathBuf,
+        key: &'static str,
+        found: String,
+        wanted: &'static str,
+    },
+}
+
+impl Config {
+    /// Read the configuration of the machine whose root directory is `root`.
+    ///
+    /// Fragments are `*.toml` in `/usr/lib/acl/updater.d`, `/etc/acl/updater.d` and `/run/acl/updater.d`; of
+    /// two that set the same key, the one in the later directory wins, then the one whose name sorts later. A
+    /// fragment hides one of the same name in an earlier directory.
+    ///
+    /// # Errors
+    /// [`Error::ListFragments`], [`Error::ReadFragment`]: a file cannot be read.
+    /// [`Error::ParseFragment`]: not TOML, or a key that does not exist. [`Error::CheckValue`]: a value that means
+    /// nothing.
+    pub fn load(root: &Path) -> Result<Self, Error> {
+        check::check(&merge::merge(written::read(root)?), root)
+    }
+
+    /// How far the agent goes when nobody asks; none: it does not even check.
+    #[must_use]
+    pub fn goal(&self) -> Option<Goal> {
+        match (self.automatic, self.strategy) {
+            (Automatic::Off, _) => None,
+            (Automatic::Check, _) => Some(Goal::Check),
+            (Automatic::Stage, Strategy::Manual) => Some(Goal::Arm),
+            (Automatic::Stage, Strategy::Immediate) => Some(Goal::Reboot),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            acl_host::file::scratch(&path, text.as_bytes()).unwrap();
+        }
+        dir
+    }
+
+    fn failure(files: &[(&str, &str)]) -> String {
+        let dir = root(files);
+        let error = Config::load(dir.path()).unwrap_err();
+        acl_host::error::chain(&error).replace(&format!("{}/", dir.path().display()), "/")
+    }
+
+    #[test]
+    fn nothing_written_gives_the_defaults() {
+        let dir = root(&[]);
+        let config = Config::load(dir.path()).unwrap();
+        assert_eq!(config.server, None);
+        assert_eq!(config.channel.as_str(), "stable");
+        assert_eq!(config.check_interval, Duration::from_secs(45 * 60));
+        assert_eq!(config.goal(), Some(Goal::Arm));
+        assert_eq!(
+            config.root,
+            dir.path().join("usr/share/acl/trust/root.json")
+        );
+        assert_eq!(
+            config.health.exempt_units,
+            ["systemd-pcrlock-secureboot-policy.service"]
+        );
+    }
+
+    #[test]
+    fn later_directories_and_names_win_key_by_key() {
+        let dir = root(&[
+            (
+                "usr/lib/acl/updater.d/90.toml",
+                "server = \"http://a/\"\nchannel = \"a\"\n[reboot]\nstrategy = \"manual\"",
+            ),
+            ("etc/acl/updater.d/10.toml", "channel = \"b\""),
+            (
+                "etc/acl/updater.d/20.toml",
+                "channel = \"c\"\n[reboot]\nstrategy = \"immediate\"",
+            ),
+            ("etc/acl/updater.d/30.toml.off", "channel = \"d\""),
+            ("run/acl/updater.d/00.toml", "check_interval = \"90s\""),
+        ]);
+        let config = Config::load(dir.path()).unwrap();
+        assert_eq!(config.server.as_ref().map(Url::as_str), Some("http://a/"));
+        assert_eq!(config.channel.as_str(), "c");
+        assert_eq!(config.check_interval, Duration::from_secs(90));
+        assert_eq!(config.goal(), Some(Goal::Reboot));
+    }
+
+    #[test]
+    fn a_fragment_hides_the_one_of_the_same_name_below() {
+        let dir = root(&[
+            ("usr/lib/acl/updater.d/10.toml", "server = \"http://a/\""),
+            ("etc/acl/updater.d/10.toml", ""),
+        ]);
+        assert_eq!(Config::load(dir.path()).unwrap().server, None);
+    }
+
+    #[test]
+    fn a_root_of_trust_in_etc_is_taken_first() {
+        let dir = root(&[("etc/acl/trust/root.json", "{}")]);
+        let config = Config::load(dir.path()).unwrap();
+        assert_eq!(config.root, dir.path().join("etc/acl/trust/root.json"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_file_and_key() {
+        let file = "etc/acl/updater.d/10.toml";
+        let cases = [
+            (
+                "chanel = \"stable\"",
+                "unknown field `chanel`, expected one of",
+            ),
+            ("[reboot]\nstrategie = 1", "unknown field `strategie`"),
+            (
+                "check_interval = \"soon\"",
+                "/etc/acl/updater.d/10.toml is \"soon\"; a duration from 10s to 7d such as \"45m\" is wanted",
+            ),
+            (
+                "check_interval = \"1s\"",
+                "check_interval in /etc/acl/updater.d/10.toml is \"1s\"",
+            ),
+            (
+                "server = \"ftp://x/\"",
+                "server in /etc/acl/updater.d/10.toml is \"ftp://x/\"; an http or https URL is wanted",
+            ),
+            (
+                "channel = \"../x\"",
+                "channel in /etc/acl/updater.d/10.toml is \"../x\"",
+            ),
+            (
+                "[reboot]\nstrategy = \"whenever\"",
+                "unknown variant `whenever`, expected `manual` or `immediate`",
+            ),
+        ];
+        for (text, expected) in cases {
+            let told = failure(&[(file, text)]);
+            assert!(told.contains(expected), "{told}");
+            assert!(told.contains("/etc/acl/updater.d/10.toml"), "{told}");
+        }
+    }
+}

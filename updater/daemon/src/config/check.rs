@@ -1,0 +1,159 @@
+//! From merged keys to values that mean something.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use url::Url;
+
+use super::{
+    Automatic, Config, Error, Health, Strategy,
+    merge::{Key, Merged},
+};
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+const RUNTIME_SOCKET: &str = "run/containerd/containerd.sock";
+
+/// Fails when a TPM is there without Secure Boot, which says nothing about the release.
+const EXEMPT_UNITS: [&str; 1] = ["systemd-pcrlock-secureboot-policy.service"];
+
+/// Check every key.
+pub(super) fn check(merged: &Merged, root: &Path) -> Result<Config, Error> {
+    let value = |key: &Key<_>| key.as_ref().map(|(value, _)| value).copied();
+    Ok(Config {
+        server: server(merged.server.as_ref())?,
+        root: trusted_root(merged.root.as_ref(), root),
+        channel: channel(merged.channel.as_ref())?,
+        check_interval: duration(
+            "check_interval",
+            merged.check_interval.as_ref(),
+            Duration::from_secs(45 * MINUTE),
+        )?,
+        automatic: value(&merged.automatic).unwrap_or(Automatic::Stage),
+        strategy: merged
+            .strategy
+            .as_ref()
+            .map_or(Strategy::Manual, |(s, _)| *s),
+        health: health(merged, root)?,
+    })
+}
+
+fn health(merged: &Merged, root: &Path) -> Result<Health, Error> {
+    let exempt = merged.exempt_units.as_ref().map(|(units, _)| units.clone());
+    let socket = match &merged.runtime_socket {
+        // An empty path is how a file says that this machine has no container runtime.
+        Some((path, _)) if path.as_os_str().is_empty() => None,
+        Some((path, _)) => Some(path.clone()),
+        None => Some(root.join(RUNTIME_SOCKET)),
+    };
+    Ok(Health {
+        exempt_units: exempt.unwrap_or_else(|| EXEMPT_UNITS.map(String::from).to_vec()),
+        check_timeout: short(
+            "health.check_timeout",
+            merged.check_timeout.as_ref(),
+            Duration::from_secs(30),
+        )?,
+        runtime_socket: socket,
+        runtime_timeout: short(
+            "health.runtime_timeout",
+            merged.runtime_timeout.as_ref(),
+            Duration::from_secs(60),
+        )?,
+    })
+}
+
+fn server(key: Option<&(String, PathBuf)>) -> Result<Option<Url>, Error> {
+    let Some((text, path)) = key else {
+        return Ok(None);
+    };
+    let parsed = Url::parse(text).ok();
+    let fits = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    match parsed.filter(fits) {
+        Some(mut url) => {
+            // Without it the last part of the path would be replaced by what is asked for, not followed by it.
+            if !url.path().ends_with('/') {
+                url.set_path(&format!("{}/", url.path()));
+            }
+            Ok(Some(url))
+        }
+        None => Err(Error::CheckValue {
+            path: path.clone(),
+            key: "server",
+            found: text.clone(),
+            wanted: "an http or https URL",
+        }),
+    }
+}
+
+fn trusted_root(key: Option<&(PathBuf, PathBuf)>, root: &Path) -> PathBuf {
+    if let Some((path, _)) = key {
+        return path.clone();
+    }
+    let own = root.join("etc/acl/trust/root.json");
+    if own.exists() {
+        own
+    } else {
+        root.join("usr/share/acl/trust/root.json")
+    }
+}
+
+fn channel(key: Option<&(String, PathBuf)>) -> Result<acl_release::channel::ChannelName, Error> {
+    let (text, path) = match key {
+        Some((text, path)) => (text.as_str(), path.clone()),
+        None => ("stable", PathBuf::new()),
+    };
+    match text.parse() {
+        Ok(name) => Ok(name),
+        Err(_) => Err(Error::CheckValue {
+            path,
+            key: "channel",
+            found: text.to_owned(),
+            wanted: "the name of a channel (lower-case letters, digits and '-', such as \"stable\")",
+        }),
+    }
+}
+
+fn duration(
+    key: &'static str,
+    value: Option<&(String, PathBuf)>,
+    default: Duration,
+) -> Result<Duration, Error> {
+    let wanted = "a duration from 10s to 7d such as \"45m\"";
+    within(key, value, default, 10, 7 * DAY, wanted)
+}
+
+fn short(
+    key: &'static str,
+    value: Option<&(String, PathBuf)>,
+    default: Duration,
+) -> Result<Duration, Error> {
+    let wanted = "a duration from 1s to 4m such as \"30s\"";
+    within(key, value, default, 1, 4 * MINUTE, wanted)
+}
+
+fn within(
+    key: &'static str,
+    value: Option<&(String, PathBuf)>,
+    default: Duration,
+    least: u64,
+    most: u64,
+    wanted: &'static str,
+) -> Result<Duration, Error> {
+    let Some((text, path)) = value else {
+        return Ok(default);
+    };
+    let parsed = text.parse::<SignedDuration>().ok();
+    let parsed = parsed.and_then(|d| Duration::try_from(d).ok());
+    let range = Duration::from_secs(least)..=Duration::from_secs(most);
+    parsed
+        .filter(|d| range.contains(d))
+        .ok_or_else(|| Error::CheckValue {
+            path: path.clone(),
+            key,
+            found: text.clone(),
+            wanted,
+        })
+}

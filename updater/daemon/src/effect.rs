@@ -1,0 +1,130 @@
+//! Carries effects out, one file an effect.
+//!
+//! Each is logged as `effect` with `phase` `start` and `done` under a stable name: the crash test kills the agent at
+//! each of them.
+
+mod arm;
+mod check;
+mod disarm;
+mod error;
+mod flush;
+mod mark_bad;
+mod name;
+mod prepare;
+mod read_back;
+pub(crate) mod reboot;
+mod recheck;
+mod staged_files;
+mod uki;
+mod write;
+
+use std::time::Instant;
+
+use acl_updater_core::{
+    Version,
+    effect::{Effect, Step},
+    event::{Event, Took},
+    state::{Failure, State},
+};
+use tracing::{error, info};
+
+pub use error::Error;
+
+use crate::session::Session;
+
+/// Make the state durable.
+pub(crate) fn save(session: &Session, state: &State) -> Result<(), Failure> {
+    info!(effect = "save", phase = "start", "effect");
+    let saved = session.store.save(state);
+    saved.map_err(|source| failure(&Error::SaveState { source }))?;
+    info!(effect = "save", phase = "done", "effect");
+    Ok(())
+}
+
+/// Carry out an effect other than `Save` and `Refuse`; what to tell the core then, if anything.
+pub(crate) async fn carry_out(
+    session: &mut Session,
+    state: &State,
+    effect: Effect,
+) -> Option<Event> {
+    let name = name_of(&effect);
+    info!(effect = name, phase = "start", "effect");
+    match answer(session, state, effect).await {
+        Ok(event) => {
+            info!(effect = name, phase = "done", "effect");
+            event
+        }
+        Err(error) => {
+            error!(effect = name, phase = "failed", error = %acl_host::error::chain(&error), "effect");
+            Some(Event::Failed(failure(&error)))
+        }
+    }
+}
+
+async fn answer(
+    session: &mut Session,
+    state: &State,
+    effect: Effect,
+) -> Result<Option<Event>, Error> {
+    match effect {
+        Effect::Save | Effect::Refuse(_) => Ok(None),
+        Effect::Check => check::check(session, state)
+            .await
+            .map(|o| Some(Event::Checked(o))),
+        Effect::Do(step, version) => timed(session, step, &version).await.map(Some),
+        Effect::MarkBad(version) => {
+            mark_bad::mark_bad(session, &version)?;
+            Ok(Some(Event::WentBack))
+        }
+        Effect::Reboot => {
+            reboot::reboot(&session.machine).await?;
+            Ok(None)
+        }
+    }
+}
+
+async fn timed(session: &mut Session, step: Step, version: &Version) -> Result<Event, Error> {
+    let start = Instant::now();
+    let fetched = carry_out_step(session, step, version).await?;
+    let took = Took {
+        at: u64::try_from(session.clock.now().as_millisecond()).unwrap_or_default(),
+        seconds: start.elapsed().as_secs_f64(),
+        fetched,
+    };
+    Ok(Event::Done(step, took))
+}
+
+/// The bytes that came over the network.
+async fn carry_out_step(
+    session: &mut Session,
+    step: Step,
+    version: &Version,
+) -> Result<u64, Error> {
+    match step {
+        Step::Prepare => prepare::prepare(session).await,
+        Step::Disarm => disarm::disarm(session).map(|()| 0),
+        Step::Write => write::write(session).await,
+        Step::Flush => flush::flush(session).await.map(|()| 0),
+        Step::ReadBack => read_back::read_back(session).await.map(|()| 0),
+        Step::Name => name::name(session).await.map(|()| 0),
+        Step::Recheck => recheck::recheck(session, version).await.map(|()| 0),
+        Step::Arm => arm::arm(session, version).await.map(|()| 0),
+    }
+}
+
+/// The stable name of an effect.
+fn name_of(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Save => "save",
+        Effect::Check => "check",
+        Effect::Do(step, _) => step.name(),
+        Effect::MarkBad(_) => "mark-bad",
+        Effect::Reboot => "reboot",
+        Effect::Refuse(_) => "refuse",
+    }
+}
+
+/// An error as the core keeps it.
+pub(crate) fn failure(error: &Error) -> Failure {
+    Failure::new(error::in_core(error.who()), acl_host::error::chain(error))
+}

@@ -1,0 +1,142 @@
+//! Reads the repository and chooses.
+
+use acl_host::{clock::Clock, file};
+use acl_release::{
+    channel::ChannelName,
+    choose::{self, Decision, Stand},
+    manifest::{Manifest, Package},
+    repository::read::Repository,
+};
+use acl_updater_core::{
+    Version,
+    event::{Offer, Outcome},
+    machine::Facts,
+    record::Refused,
+    state::State,
+};
+
+use super::Error;
+use crate::{
+    config::Config,
+    machine::Machine,
+    packages,
+    session::{Found, Session},
+};
+
+/// The architecture as systemd names it.
+const ARCH: &str = if cfg!(target_arch = "x86_64") {
+    "x86-64"
+} else {
+    "arm64"
+};
+
+/// What there is to take.
+pub(super) async fn check(session: &mut Session, state: &State) -> Result<Outcome, Error> {
+    session.found = None;
+    let config = Config::load(&session.machine.root)?;
+    let repository = open(session, &config).await?;
+    let stand = stand(&state.machine, &state.refused)?;
+    let decision = decide(session.clock.as_ref(), &repository, &config.channel, &stand).await?;
+    let verdicts = decision.verdicts.iter().map(ToString::to_string).collect();
+    let reason = decision.to_string();
+    let Some(version) = decision.take else {
+        return Ok(Outcome::Nothing { reason, verdicts });
+    };
+    let manifest = repository
+        .manifest(&version, ARCH)
+        .await
+        .map_err(|source| Error::ReadRepository { source })?;
+    check_image(&session.machine, &manifest)?;
+    let offer = Offer {
+        version: Version::new(version.as_str()),
+        reason,
+        verdicts,
+        bytes: bytes(&manifest),
+        packages: packages::changes(&installed(&session.machine), &manifest.packages),
+    };
+    session.found = Some(Found {
+        repository,
+        manifest,
+        channel: config.channel,
+        stand,
+    });
+    Ok(Outcome::Offer(offer))
+}
+
+/// What a channel offers now.
+pub(super) async fn decide(
+    clock: &dyn Clock,
+    repository: &Repository,
+    channel: &ChannelName,
+    stand: &Stand,
+) -> Result<Decision, Error> {
+    let channel = repository.channel(channel).await;
+    let channel = channel.map_err(|source| Error::ReadRepository { source })?;
+    Ok(choose::choose(stand, &channel, clock.now()))
+}
+
+/// The manifest of a release as the repository has it now.
+pub(super) async fn manifest_again(found: &Found) -> Result<Manifest, Error> {
+    let manifest = found.repository.manifest(&found.manifest.version, ARCH);
+    manifest
+        .await
+        .map_err(|source| Error::ReadRepository { source })
+}
+
+async fn open(session: &Session, config: &Config) -> Result<Repository, Error> {
+    let server = config.server.as_ref().ok_or(Error::NoServer)?;
+    let root = file::read(&config.root).map_err(|source| Error::ReadTrustedRoot { source })?;
+    let datastore = session.machine.state_dir().join("tuf");
+    Repository::open(
+        server.as_str(),
+        &root,
+        &datastore,
+        session.http.clone(),
+        session.clock.clone(),
+    )
+    .await
+    .map_err(|source| Error::ReadRepository { source })
+}
+
+fn stand(machine: &Facts, refused: &[Refused]) -> Result<Stand, Error> {
+    let running = machine
+        .running
+        .as_str()
+        .parse()
+        .map_err(|source| Error::RunningVersion { source })?;
+    Ok(Stand {
+        running,
+        // What cannot be parsed was never a release of a channel.
+        failed: refused
+            .iter()
+            .filter_map(|refused| refused.version.as_str().parse().ok())
+            .collect(),
+    })
+}
+
+fn check_image(machine: &Machine, manifest: &Manifest) -> Result<(), Error> {
+    let wanted = machine.image()?.id;
+    if manifest.image_id == wanted {
+        return Ok(());
+    }
+    Err(Error::OtherImage {
+        version: manifest.version.to_string(),
+        found: manifest.image_id.clone(),
+        wanted,
+    })
+}
+
+fn bytes(manifest: &Manifest) -> u64 {
+    let parts = &manifest.artifacts;
+    [&parts.usr, &parts.verity, &parts.signature, &parts.uki]
+        .iter()
+        .fold(0, |sum: u64, artifact| sum.saturating_add(artifact.size))
+}
+
+/// The packages of the running release; none when its image does not tell.
+fn installed(machine: &Machine) -> Vec<Package> {
+    let path = machine.root.join("usr/share/acl/packages.json");
+    let read = file::read(&path).ok();
+    read.and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,150 @@
+//! Why an effect failed, and who must act.
+
+use std::path::PathBuf;
+
+use acl_host::{Who, verity::RootHash};
+use acl_updater_core::{Version, state};
+
+use crate::{config, machine};
+
+/// Why an effect failed.
+#[derive(Debug, thiserror::Error)]
+#[expect(
+    missing_docs,
+    reason = "the messages say it, and the fields are what they name"
+)]
+pub enum Error {
+    #[error("the configuration is wrong, so nothing is done until it is corrected")]
+    ReadConfig {
+        #[from]
+        source: config::Error,
+    },
+    #[error(
+        "no update server is configured; set server = \"https://…\" in a file in /etc/acl/updater.d"
+    )]
+    NoServer,
+    #[error("cannot read the trusted root of the repository")]
+    ReadTrustedRoot { source: acl_host::Error },
+    #[error("this machine cannot be updated as it is")]
+    ReadMachine {
+        #[from]
+        source: machine::Error,
+    },
+    #[error("the version of the running release cannot be compared with others")]
+    RunningVersion {
+        source: acl_release::version::NotAVersion,
+    },
+    #[error("cannot read the release repository")]
+    ReadRepository { source: acl_release::Error },
+    #[error("release {version} is of the image {found:?}, this machine runs {wanted:?}")]
+    OtherImage {
+        version: String,
+        found: String,
+        wanted: String,
+    },
+    #[error(
+        "the {part} of release {version} has {needed} bytes and {name} of the slot has {size}: this disk's slots are too \
+         small for the release"
+    )]
+    SlotTooSmall {
+        version: String,
+        part: acl_release::manifest::Part,
+        name: String,
+        needed: u64,
+        size: u64,
+    },
+    #[error("the boot entry of the release does not fit")]
+    FitEntry { source: acl_host::Error },
+    #[error("cannot keep a part of the release in {}", path.display())]
+    KeepPart {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("cannot fetch the release")]
+    FetchRelease { source: acl_release::Error },
+    #[error("the kernel image of release {version} is refused: {problem}")]
+    RefuseUki { version: String, problem: String },
+    #[error("the signature of release {version} is refused")]
+    ParseSignature {
+        version: String,
+        source: acl_host::Error,
+    },
+    #[error(
+        "the signature of release {version} is of the root hash {found}, the manifest says {expected}"
+    )]
+    RefuseSignature {
+        version: String,
+        found: RootHash,
+        expected: RootHash,
+    },
+    #[error("cannot remove the boot entries of the slot that is to be written")]
+    Disarm { source: acl_host::Error },
+    #[error("cannot write to the slot")]
+    WriteSlot { source: acl_host::Error },
+    #[error("what the slot gives back is not what was written to it")]
+    ReadBack { source: acl_host::Error },
+    #[error("cannot name the partitions of the slot")]
+    NameSlot { source: acl_host::Error },
+    #[error("release {version} is no longer offered ({reason}); it is not armed")]
+    NoLongerOffered { version: Version, reason: String },
+    #[error("release {version} was published anew with other content; it is not armed")]
+    Replaced { version: Version },
+    #[error("cannot write the boot entry")]
+    Arm { source: acl_host::Error },
+    #[error("cannot mark the boot entry of the running release as bad")]
+    MarkBad { source: acl_host::Error },
+    #[error("cannot reboot")]
+    Reboot { source: acl_host::Error },
+    #[error("cannot keep the state, so nothing is done that must be remembered")]
+    SaveState { source: acl_host::Error },
+    #[error("an update step came before a check had found a release")]
+    NothingFound,
+    #[error("a part of the agent ended unexpectedly")]
+    Join {
+        #[from]
+        source: tokio::task::JoinError,
+    },
+}
+
+impl Error {
+    /// Who must act.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        match self {
+            Self::ReadConfig { .. } | Self::NoServer | Self::ReadTrustedRoot { .. } => {
+                Who::Operator
+            }
+            Self::ReadMachine { source } => source.who(),
+            Self::ReadRepository { source } | Self::FetchRelease { source } => source.who(),
+            Self::RunningVersion { .. }
+            | Self::SlotTooSmall { .. }
+            | Self::KeepPart { .. }
+            | Self::ReadBack { .. } => Who::Environment,
+            Self::OtherImage { .. }
+            | Self::RefuseUki { .. }
+            | Self::ParseSignature { .. }
+            | Self::RefuseSignature { .. }
+            | Self::NoLongerOffered { .. }
+            | Self::Replaced { .. } => Who::Server,
+            Self::FitEntry { source }
+            | Self::Disarm { source }
+            | Self::WriteSlot { source }
+            | Self::NameSlot { source }
+            | Self::Arm { source }
+            | Self::MarkBad { source }
+            | Self::Reboot { source }
+            | Self::SaveState { source } => source.who(),
+            Self::NothingFound | Self::Join { .. } => Who::Bug,
+        }
+    }
+}
+
+/// The same answer as the core keeps it.
+pub(crate) fn in_core(who: Who) -> state::Who {
+    match who {
+        Who::Operator => state::Who::Operator,
+        Who::Environment => state::Who::Environment,
+        Who::Server => state::Who::Server,
+        Who::Bug => state::Who::Bug,
+    }
+}

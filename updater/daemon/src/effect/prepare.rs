@@ -1,0 +1,137 @@
+//! Sees that everything fits and belongs together, before anything is changed.
+
+use std::path::Path;
+
+use acl_host::{entry::EntryName, file, signature::VeritySignature, verity::RootHash};
+use acl_release::manifest::{Manifest, Part};
+
+use super::{Error, staged_files::StagedFiles, uki};
+use crate::{
+    machine::{Machine, OtherSlot},
+    session::{Found, Session},
+};
+
+/// Kept free beside the entry: the directory may grow by a cluster or two, and names of entries change.
+const RESERVE: u64 = 128 * 1024;
+
+/// The bytes that came over the network.
+pub(super) async fn prepare(session: &mut Session) -> Result<u64, Error> {
+    let found = session.found.as_ref().ok_or(Error::NothingFound)?;
+    let manifest = &found.manifest;
+    slot_fits(&session.machine.other_slot()?, manifest)?;
+    entry_fits(&session.machine, manifest.artifacts.uki.size)?;
+    let total = Part::ALL.map(|part| manifest.artifacts.part(part).size);
+    session.progress.begin(total.iter().sum());
+    let files = StagedFiles::new(&session.machine.state_dir());
+    let signature = files
+        .fetch(found, Part::Signature, &mut session.progress)
+        .await?;
+    check_signature(&files.path(Part::Signature), found)?;
+    let uki = files.fetch(found, Part::Uki, &mut session.progress).await?;
+    check_uki(&files.path(Part::Uki), found)?;
+    Ok(signature + uki)
+}
+
+fn slot_fits(slot: &OtherSlot, manifest: &Manifest) -> Result<(), Error> {
+    let regions = [
+        (Part::Usr, &slot.usr),
+        (Part::Verity, &slot.verity),
+        (Part::Signature, &slot.signature),
+    ];
+    for (part, region) in regions {
+        let needed = manifest.artifacts.part(part).size;
+        if needed > region.size() {
+            return Err(Error::SlotTooSmall {
+                version: manifest.version.to_string(),
+                part,
+                name: region.name().to_owned(),
+                needed,
+                size: region.size(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the entry fits once those that are to be removed are gone.
+fn entry_fits(machine: &Machine, size: u64) -> Result<(), Error> {
+    let running = machine.image()?.version;
+    let esp = machine.esp()?;
+    let free = || {
+        let entries = esp.entries()?;
+        let (kept, removed): (Vec<_>, Vec<_>) = entries
+            .iter()
+            .partition(|entry| entry.version() == running.as_str());
+        let bytes = |of: Vec<&EntryName>| -> u64 { of.iter().map(|e| length(&esp.path(e))).sum() };
+        match machine.esp_size {
+            Some(whole) => Ok(whole.saturating_sub(bytes(kept))),
+            None => Ok(esp.free()? + bytes(removed) + leftovers(&esp.entries_directory())),
+        }
+    };
+    let needed = size.saturating_add(RESERVE);
+    let free = free().map_err(|source| Error::FitEntry { source })?;
+    if needed <= free {
+        return Ok(());
+    }
+    let path = esp.entries_directory();
+    Err(Error::FitEntry {
+        source: acl_host::Error::EspFull { path, needed, free },
+    })
+}
+
+/// Bytes of what an interrupted arming left, which the next one removes.
+fn leftovers(directory: &Path) -> u64 {
+    let listed = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    listed
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with(".acl_") && name.ends_with(".efi.new")
+        })
+        .map(|entry| length(&entry.path()))
+        .sum()
+}
+
+/// A file that has gone since it was listed takes no space.
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+fn check_signature(path: &Path, found: &Found) -> Result<(), Error> {
+    let version = found.manifest.version.to_string();
+    let refused = |source| Error::ParseSignature {
+        version: version.clone(),
+        source,
+    };
+    let bytes = file::read(path).map_err(refused)?;
+    let signed = VeritySignature::parse(&bytes).map_err(refused)?.root_hash;
+    let expected = root_hash(found);
+    if signed == expected {
+        return Ok(());
+    }
+    Err(Error::RefuseSignature {
+        version,
+        found: signed,
+        expected,
+    })
+}
+
+fn check_uki(path: &Path, found: &Found) -> Result<(), Error> {
+    let refuse = |problem| Error::RefuseUki {
+        version: found.manifest.version.to_string(),
+        problem,
+    };
+    let booted = uki::root_hash(path).map_err(refuse)?;
+    let expected = root_hash(found);
+    if booted == expected {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "it boots the root hash {booted}, the manifest says {expected}"
+    )))
+}
+
+/// The root hash that the manifest promises.
+pub(super) fn root_hash(found: &Found) -> RootHash {
+    RootHash(*found.manifest.root_hash.bytes())
+}

@@ -1,0 +1,36 @@
+//! `acl-updated go-back`: leaves a release on trial that is not healthy. Started when health checks fail.
+
+use acl_host::clock::SystemClock;
+use tracing::{error, info, warn};
+
+use crate::{effect, facts, machine::Machine};
+
+/// If the running release is on trial, mark its boot entry bad and reboot; otherwise do nothing: a release that proved
+/// itself once is not left without the operator's word.
+///
+/// # Errors
+/// When the reboot cannot be asked for.
+pub async fn go_back(machine: &Machine) -> Result<(), effect::Error> {
+    match facts::read(machine, &SystemClock) {
+        Ok(facts) if !facts.on_trial() => {
+            info!(running = %facts.running, "not on trial; the machine stays as it is");
+            return Ok(());
+        }
+        Ok(facts) => {
+            warn!(running = %facts.running, "going back to the older release");
+            let marked = machine.esp().map_err(effect::Error::from).and_then(|esp| {
+                esp.mark_bad(facts.running.as_str())
+                    .map_err(|source| effect::Error::MarkBad { source })
+            });
+            if let Err(error) = marked {
+                // Rebooting is still right: each boot uses up a try, and then the older release comes back.
+                error!(error = %acl_host::error::chain(&error), "cannot mark the entry");
+            }
+        }
+        Err(error) => {
+            error!(error = %acl_host::error::chain(&error), "cannot tell whether this is a trial; the machine stays as it is");
+            return Err(error.into());
+        }
+    }
+    effect::reboot::reboot(machine).await
+}
