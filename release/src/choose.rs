@@ -182,73 +182,61 @@ mod tests {
         choose(&stand, &channel, NOON.parse().unwrap())
     }
 
+    /// Where the channel offers 2 and a newest release 3: what is taken, and what is said about 3.
+    #[track_caller]
+    fn newest(running: &str, failed: &[&str], newest: Offer, take: Option<&str>, reason: Reason) {
+        let decision = decide(running, failed, vec![offer("2"), newest]);
+        assert_eq!(decision.take, take.map(version));
+        let verdict = Verdict {
+            version: version("3"),
+            reason,
+        };
+        assert_eq!(decision.verdicts[0], verdict);
+    }
+
     #[test]
     fn each_condition_and_what_is_taken_instead() {
         let later: Timestamp = "2026-11-02T00:00:00Z".parse().unwrap();
-        let cases: [(&str, &[&str], Offer, Option<&str>, Reason); 9] = [
-            ("1", &[], offer("3"), Some("3"), Reason::Newest),
-            ("3", &[], offer("3"), None, Reason::Running),
-            (
-                "4",
-                &[],
-                offer("3"),
-                None,
-                Reason::OlderThanRunning(version("4")),
-            ),
-            ("1", &["3"], offer("3"), Some("2"), Reason::FailedHere),
-            ("1", &["2", "3"], offer("3"), None, Reason::FailedHere),
-            (
-                "1",
-                &[],
-                Offer {
-                    withdrawn: Some("eats data".into()),
-                    ..offer("3")
-                },
-                Some("2"),
-                Reason::Withdrawn("eats data".into()),
-            ),
-            (
-                "1",
-                &[],
-                Offer {
-                    paused: true,
-                    ..offer("3")
-                },
-                Some("2"),
-                Reason::Paused,
-            ),
-            (
-                "1",
-                &[],
-                Offer {
-                    starts: later,
-                    ..offer("3")
-                },
-                Some("2"),
-                Reason::NotStarted(later),
-            ),
-            (
-                "1",
-                &[],
-                Offer {
-                    floor: Some(version("2")),
-                    ..offer("3")
-                },
-                Some("2"),
-                Reason::BelowFloor(version("2")),
-            ),
-        ];
-        for (running, failed, newest, take, reason) in cases {
-            let decision = decide(running, failed, vec![offer("2"), newest]);
-            assert_eq!(decision.take, take.map(version), "{reason:?}");
-            assert_eq!(
-                decision.verdicts[0],
-                Verdict {
-                    version: version("3"),
-                    reason
-                }
-            );
-        }
+        let with = |change: &dyn Fn(&mut Offer)| {
+            let mut offer = offer("3");
+            change(&mut offer);
+            offer
+        };
+        newest("1", &[], offer("3"), Some("3"), Reason::Newest);
+        newest("3", &[], offer("3"), None, Reason::Running);
+        newest(
+            "4",
+            &[],
+            offer("3"),
+            None,
+            Reason::OlderThanRunning(version("4")),
+        );
+        newest("1", &["3"], offer("3"), Some("2"), Reason::FailedHere);
+        newest("1", &["2", "3"], offer("3"), None, Reason::FailedHere);
+        let withdrawn = with(&|offer| offer.withdrawn = Some("eats data".into()));
+        newest(
+            "1",
+            &[],
+            withdrawn,
+            Some("2"),
+            Reason::Withdrawn("eats data".into()),
+        );
+        newest(
+            "1",
+            &[],
+            with(&|offer| offer.paused = true),
+            Some("2"),
+            Reason::Paused,
+        );
+        newest(
+            "1",
+            &[],
+            with(&|offer| offer.starts = later),
+            Some("2"),
+            Reason::NotStarted(later),
+        );
+        let floor = with(&|offer| offer.floor = Some(version("2")));
+        newest("1", &[], floor, Some("2"), Reason::BelowFloor(version("2")));
     }
 
     #[test]

@@ -34,39 +34,50 @@ pub enum Error {
     #[error("cannot set up the HTTP client")]
     HttpClient { source: reqwest::Error },
     #[error("cannot reach {url}")]
-    Connect { url: Url, source: reqwest::Error },
+    Connect {
+        url: Box<Url>,
+        source: reqwest::Error,
+    },
     #[error("the connection broke while {url} was fetched, at byte {position}")]
     Transfer {
-        url: Url,
+        url: Box<Url>,
         position: u64,
         source: reqwest::Error,
     },
     #[error("the server closed the connection at byte {position} of {size} of {url}")]
-    Cut { url: Url, position: u64, size: u64 },
+    Cut {
+        url: Box<Url>,
+        position: u64,
+        size: u64,
+    },
     #[error("the server answers {status} for {url}")]
     Status {
-        url: Url,
+        url: Box<Url>,
         status: reqwest::StatusCode,
         wait: std::time::Duration,
     },
     #[error("the server says that {url} is {found} bytes long, it should be {expected}")]
-    Length { url: Url, found: u64, expected: u64 },
+    Length {
+        url: Box<Url>,
+        found: u64,
+        expected: u64,
+    },
     #[error(
         "the server sends another range of {url} than the one that was asked for, from byte {asked} on: {answer:?}"
     )]
     WrongRange {
-        url: Url,
+        url: Box<Url>,
         asked: u64,
         answer: String,
     },
     #[error("{url} is longer than {limit} bytes")]
-    TooLong { url: Url, limit: u64 },
+    TooLong { url: Box<Url>, limit: u64 },
 
     // TUF metadata
     #[error("the metadata of role {role} at {url} is refused")]
     Metadata {
         role: String,
-        url: Url,
+        url: Box<Url>,
         source: Box<tough::error::Error>,
     },
     #[error(
@@ -74,7 +85,7 @@ pub enum Error {
     )]
     Expired {
         role: String,
-        url: Url,
+        url: Box<Url>,
         expired: Timestamp,
         now: Timestamp,
     },
@@ -90,24 +101,24 @@ pub enum Error {
 
     // Documents
     #[error("the repository at {base} has no channel '{channel}'")]
-    NoChannel { base: Url, channel: String },
+    NoChannel { base: Box<Url>, channel: String },
     #[error("the repository at {base} has no release {version} for {arch}")]
     NoRelease {
-        base: Url,
+        base: Box<Url>,
         version: Version,
         arch: String,
     },
     #[error("{document} at {url} has SHA-256 {found}, its signed metadata says {expected}")]
     DocumentDigest {
         document: String,
-        url: Url,
+        url: Box<Url>,
         found: Digest,
         expected: Digest,
     },
     #[error("{document} at {url} cannot be understood")]
     ParseDocument {
         document: String,
-        url: Url,
+        url: Box<Url>,
         source: serde_json::Error,
     },
     #[error(
@@ -115,13 +126,13 @@ pub enum Error {
     )]
     Schema {
         document: String,
-        url: Url,
+        url: Box<Url>,
         schema: u32,
     },
     #[error("{document} at {url} says that it is {found}")]
     WrongDocument {
         document: String,
-        url: Url,
+        url: Box<Url>,
         found: String,
     },
 
@@ -129,14 +140,14 @@ pub enum Error {
     #[error("the index of {part} at {url} has SHA-256 {found}, the manifest says {expected}")]
     IndexDigest {
         part: Part,
-        url: Url,
+        url: Box<Url>,
         found: Digest,
         expected: Digest,
     },
     #[error("the index of {part} at {url} is refused")]
     Index {
         part: Part,
-        url: Url,
+        url: Box<Url>,
         source: IndexProblem,
     },
     #[error("chunk {number} of {part} (at byte {offset}, from {url}) is refused")]
@@ -144,7 +155,7 @@ pub enum Error {
         part: Part,
         number: usize,
         offset: u64,
-        url: Url,
+        url: Box<Url>,
         source: ChunkProblem,
     },
     #[error("cannot write {part} at byte {offset}")]
@@ -158,7 +169,7 @@ pub enum Error {
 
     // Publishing
     #[error(transparent)]
-    Host(#[from] acl_host::Error),
+    Host(Box<acl_host::Error>),
     #[error("{} exists already: a repository is made only once", path.display())]
     RepositoryExists { path: PathBuf },
     #[error("{} is not a repository: run `acl-release init` first", path.display())]
@@ -217,6 +228,12 @@ pub enum Error {
     MakeKey,
     #[error("the TUF metadata of role {role} cannot be signed: {problem}")]
     Sign { role: String, problem: String },
+}
+
+impl From<acl_host::Error> for Error {
+    fn from(error: acl_host::Error) -> Self {
+        Self::Host(Box::new(error))
+    }
 }
 
 impl Error {

@@ -7,9 +7,9 @@ use crate::digest::{Digest, Digester};
 use crate::payload::cut::cut;
 use crate::payload::index::{Chunk, Index};
 
-/// The level of zstd when nothing else is asked for: with chunks of this size higher ones take several times as
-/// long for a few percent (docs/decisions/0003-payload-level.md).
-pub const USUAL_LEVEL: i32 = 11;
+/// The level of zstd when nothing else is asked for. 482 MB of libraries and programs on two cores: level 3 takes 3 s
+/// for 182 MB, 9 takes 7 s for 171 MB, 12 takes 13 s for 171 MB, 15 takes 23 s for 161 MB.
+pub const USUAL_LEVEL: i32 = 9;
 
 /// Threads that compress.
 const THREADS: usize = 2;

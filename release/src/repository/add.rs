@@ -6,6 +6,8 @@ use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use acl_host::file;
+use acl_host::signature::VeritySignature;
+use acl_host::verity::{self, RootHash};
 use serde::Deserialize;
 use tempfile::NamedTempFile;
 
@@ -48,6 +50,7 @@ impl Publisher {
     ) -> Result<Manifest> {
         let mut metadata = Metadata::load(&self.store)?;
         let (dir, build) = find(build)?;
+        check_verity(&dir, &build)?;
         let known = self.store.manifests(&metadata)?;
         let artifact = |part, tell: &mut dyn FnMut(Part, u64)| {
             self.artifact(&dir, &build, part, &known, level, tell)
@@ -218,6 +221,41 @@ fn file_of(dir: &Path, build: &Build, part: Part) -> Result<PathBuf> {
         return Err(refuse(format!("{name} is missing")));
     }
     Ok(path)
+}
+
+/// The tree, the signature and the description must all mean the usr file system that is published: a node would find
+/// out only after it has fetched everything.
+fn check_verity(dir: &Path, build: &Build) -> Result<()> {
+    let refuse = |file: &Path, error: acl_host::Error| Error::Build {
+        path: dir.to_owned(),
+        problem: format!("{}: {}", file.display(), acl_host::error::chain(&error)),
+    };
+    let root_hash = RootHash(*build.root_hash.bytes());
+    let [usr, tree, signature] =
+        [Part::Usr, Part::Verity, Part::Signature].map(|part| file_of(dir, build, part));
+    let (usr, tree, signature) = (usr?, tree?, signature?);
+    let open = |path: &Path| {
+        File::open(path).map_err(|source| Error::Publish {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })
+    };
+    verity::check(&open(&usr)?, &open(&tree)?, &root_hash).map_err(|error| refuse(&tree, error))?;
+    let signed = VeritySignature::parse(&file::read(&signature)?)
+        .map_err(|error| refuse(&signature, error))?;
+    if signed.root_hash != root_hash {
+        let problem = format!(
+            "{} signs the root hash {}, not {root_hash}",
+            signature.display(),
+            signed.root_hash
+        );
+        return Err(Error::Build {
+            path: dir.to_owned(),
+            problem,
+        });
+    }
+    Ok(())
 }
 
 fn digest(path: &Path) -> Result<(u64, Digest)> {

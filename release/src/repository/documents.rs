@@ -59,7 +59,7 @@ impl Document {
         if found != expected {
             return Err(Error::DocumentDigest {
                 document,
-                url,
+                url: url.into(),
                 found,
                 expected,
             });
@@ -100,14 +100,14 @@ impl Document {
         }
         let unclear = |source| Error::ParseDocument {
             document: self.name.clone(),
-            url: self.url.clone(),
+            url: self.url.clone().into(),
             source,
         };
         let Form { schema } = serde_json::from_slice(&self.bytes).map_err(unclear)?;
         if schema != known {
             return Err(Error::Schema {
                 document: self.name.clone(),
-                url: self.url.clone(),
+                url: self.url.clone().into(),
                 schema,
             });
         }
@@ -117,7 +117,7 @@ impl Document {
     fn wrong(self, found: String) -> Error {
         Error::WrongDocument {
             document: self.name,
-            url: self.url,
+            url: self.url.into(),
             found,
         }
     }

@@ -80,13 +80,13 @@ impl<'a> Download<'a> {
         };
         let position = answer.position;
         let broke = |source: reqwest::Error| Error::Transfer {
-            url: self.url.clone(),
+            url: self.url.clone().into(),
             position,
             source: source.without_url(),
         };
         let Some(bytes) = answer.response.chunk().await.map_err(broke)? else {
             return Err(Error::Cut {
-                url: self.url.clone(),
+                url: self.url.clone().into(),
                 position,
                 size: self.size,
             });
@@ -108,7 +108,7 @@ async fn open(http: &Http, url: &Url, wanted: &Range<u64>, size: u64) -> Result<
     };
     match found {
         Some(found) if found != size => Err(Error::Length {
-            url: url.clone(),
+            url: url.clone().into(),
             found,
             expected: size,
         }),
@@ -132,7 +132,7 @@ fn range_size(headers: &HeaderMap, url: &Url, wanted: &Range<u64>) -> Result<u64
         (start == wanted.start).then(|| size.parse().ok())?
     };
     parse().ok_or_else(|| Error::WrongRange {
-        url: url.clone(),
+        url: url.clone().into(),
         asked: wanted.start,
         answer: answer.to_owned(),
     })

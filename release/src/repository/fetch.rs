@@ -34,13 +34,16 @@ impl<'a> Fetch<'a> {
         if found != artifact.index.sha256 {
             return Err(Error::IndexDigest {
                 part,
-                url,
+                url: url.into(),
                 found,
                 expected: artifact.index.sha256,
             });
         }
-        let index =
-            Index::parse(&bytes, artifact).map_err(|source| Error::Index { part, url, source })?;
+        let index = Index::parse(&bytes, artifact).map_err(|source| Error::Index {
+            part,
+            url: url.into(),
+            source,
+        })?;
         let pack = blob_url(base, &artifact.pack)?;
         Ok(Self {
             http,
@@ -104,7 +107,7 @@ impl<'a> Fetch<'a> {
             let Some(piece) = download.piece().await? else {
                 // A range ends with its last chunk, so this is only ever an empty range.
                 return Err(Error::Cut {
-                    url: self.pack.clone(),
+                    url: self.pack.clone().into(),
                     position: chunk.offset,
                     size: self.pack_size,
                 });
@@ -133,7 +136,7 @@ impl<'a> Fetch<'a> {
                 part,
                 number,
                 offset,
-                url: self.pack.clone(),
+                url: self.pack.clone().into(),
                 source,
             })?;
         sink.chunk(offset, plain).map_err(|source| Error::Sink {
@@ -151,7 +154,7 @@ fn blob_url(base: &Url, blob: &Blob) -> Result<Url> {
 
 /// An address below the repository's.
 pub(crate) fn join(base: &Url, path: &str) -> Result<Url> {
-    base.join(path).map_err(|_| Error::RepositoryAddress {
+    base.join(path).map_err(|_parse| Error::RepositoryAddress {
         text: base.to_string(),
     })
 }

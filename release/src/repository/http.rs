@@ -90,7 +90,7 @@ impl Http {
             );
         }
         let response = request.send().await.map_err(|source| Error::Connect {
-            url: url.clone(),
+            url: url.clone().into(),
             source: source.without_url(),
         })?;
         if response.status().is_success() {
@@ -98,7 +98,7 @@ impl Http {
         }
         let wait = retry_after(response.headers());
         Err(Error::Status {
-            url: url.clone(),
+            url: url.clone().into(),
             status: response.status(),
             wait,
         })
@@ -124,7 +124,7 @@ impl Http {
         loop {
             let position = body.len() as u64;
             let broke = |source: reqwest::Error| Error::Transfer {
-                url: url.clone(),
+                url: url.clone().into(),
                 position,
                 source: source.without_url(),
             };
@@ -133,7 +133,7 @@ impl Http {
             };
             if position + piece.len() as u64 > limit {
                 return Err(Error::TooLong {
-                    url: url.clone(),
+                    url: url.clone().into(),
                     limit,
                 });
             }

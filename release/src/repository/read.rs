@@ -83,7 +83,7 @@ impl Repository {
     /// neighbours when the document is not the signed one.
     pub async fn channel(&self, name: &ChannelName) -> Result<Channel> {
         let missing = || Error::NoChannel {
-            base: self.base.clone(),
+            base: self.base.clone().into(),
             channel: name.to_string(),
         };
         let role = self
@@ -91,7 +91,7 @@ impl Repository {
             .targets()
             .signed
             .delegated_targets(&name.role())
-            .map_err(|_| missing())?;
+            .map_err(|_not_found| missing())?;
         self.fresh(&name.role(), role.signed.version.get(), role.signed.expires)?;
         let target = listed(&role.signed, &name.target()).ok_or_else(missing)?;
         Document::fetch(&self.http, &self.base, &name.target(), target)
@@ -106,7 +106,7 @@ impl Repository {
     pub async fn manifest(&self, version: &Version, arch: &str) -> Result<Manifest> {
         let name = Manifest::target(version, arch);
         let target = listed(&self.tuf.targets().signed, &name).ok_or_else(|| Error::NoRelease {
-            base: self.base.clone(),
+            base: self.base.clone().into(),
             version: version.clone(),
             arch: arch.to_owned(),
         })?;
@@ -141,7 +141,7 @@ fn parse_base(base: &str) -> Result<Url> {
     };
     let url: Url = format!("{}/", base.trim_end_matches('/'))
         .parse()
-        .map_err(|_| wrong())?;
+        .map_err(|_parse| wrong())?;
     let usable = ["http", "https"].contains(&url.scheme())
         && url.has_host()
         && url.query().is_none()
@@ -222,7 +222,7 @@ fn check_fresh(
     }
     Err(Error::Expired {
         role: role.to_owned(),
-        url: join(base, &format!("metadata/{file}"))?,
+        url: join(base, &format!("metadata/{file}"))?.into(),
         expired,
         now,
     })
@@ -252,7 +252,7 @@ fn explain(error: tough::error::Error, recorder: &Recorder, metadata: Url) -> Er
             let url = last.url.unwrap_or(metadata);
             Error::Metadata {
                 role: role_of(&url),
-                url,
+                url: url.into(),
                 source: Box::new(error),
             }
         }

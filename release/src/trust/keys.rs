@@ -204,7 +204,7 @@ fn make() -> Result<String> {
     let mut seed = [0; 32];
     SystemRandom::new()
         .fill(&mut seed)
-        .map_err(|_| Error::MakeKey)?;
+        .map_err(|_unspecified| Error::MakeKey)?;
     let der = [PKCS8_HEAD.as_slice(), &seed].concat();
     Ok(format!("{PEM_HEAD}\n{}\n{PEM_FOOT}\n", BASE64.encode(der)))
 }

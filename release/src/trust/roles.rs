@@ -58,7 +58,7 @@ pub fn expiry(now: Timestamp, life: &Span) -> Result<Timestamp> {
         .checked_add(*life)
         .map(|end| end.timestamp().as_second());
     end.and_then(Timestamp::from_second)
-        .map_err(|_| Error::Expiry {
+        .map_err(|_overflow| Error::Expiry {
             now,
             after: format!("{life:#}"),
         })

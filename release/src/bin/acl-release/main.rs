@@ -11,7 +11,7 @@ mod serve;
 mod settings;
 mod show;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use acl_host::Who;
@@ -39,11 +39,9 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let log = tracing_subscriber::EnvFilter::builder()
-        .with_default_directive(tracing::Level::INFO.into())
-        .parse_lossy("");
     tracing_subscriber::fmt()
-        .with_env_filter(log)
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match run(Arguments::parse().verb) {

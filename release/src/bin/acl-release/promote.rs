@@ -32,7 +32,7 @@ pub(crate) struct Promote {
 
 impl Promote {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let starts = self.starts.unwrap_or_else(|| SystemClock.now());
+        let starts = self.starts.unwrap_or_else(this_second);
         let offer = Offer {
             floor: self.floor,
             urgent: self.urgent,
@@ -44,4 +44,10 @@ impl Promote {
             self.version, self.channel
         ))
     }
+}
+
+/// Fractions of a second say nothing to an operator.
+fn this_second() -> Timestamp {
+    let now = SystemClock.now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
