@@ -1,1 +1,17 @@
 //! The image builder.
+
+pub mod archive;
+pub mod authenticode;
+pub mod digest;
+mod error;
+pub mod keys;
+pub mod lock;
+pub mod pe;
+pub mod pkcs7;
+pub mod progress;
+pub mod recipe;
+pub mod resolve;
+mod sparse;
+pub mod step;
+
+pub use error::Error;

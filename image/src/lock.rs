@@ -1,0 +1,149 @@
+//! The lock: exactly what a build was made of, so that it can be made again.
+
+use std::path::Path;
+
+use acl_host::file;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::archive::package::Package;
+use crate::recipe::{Named, Recipe};
+
+const SCHEMA: u32 = 1;
+
+/// The packages of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// The form of this document: 1.
+    pub schema: u32,
+    /// What the recipe asked for.
+    pub asked: Asked,
+    /// Every package that is laid in, or omitted.
+    pub packages: Vec<Package>,
+    /// The packages that single files are taken from, in the recipe's order.
+    pub takes: Vec<Package>,
+    /// The packages of the tools tree.
+    pub tools: Vec<Package>,
+}
+
+/// The part of a recipe that decides on packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// Sources as `name suite component…`.
+    pub sources: Vec<String>,
+    /// The packages to lay in.
+    pub packages: Vec<String>,
+    /// Packages of which files are taken, as `source/name`.
+    pub takes: Vec<String>,
+    /// The packages of the tools tree.
+    pub tools: Vec<String>,
+}
+
+impl Asked {
+    /// What `recipe` asks for.
+    pub fn of(recipe: &Recipe) -> Self {
+        let sources = recipe.sources.iter();
+        let takes = recipe.takes.iter();
+        Self {
+            sources: sources
+                .map(|source| {
+                    format!(
+                        "{} {} {}",
+                        source.name,
+                        source.suite,
+                        source.components.join(" ")
+                    )
+                })
+                .collect(),
+            packages: names(&recipe.packages.install),
+            takes: takes
+                .map(|take| format!("{}/{}", take.source, take.package.name))
+                .collect(),
+            tools: names(&recipe.tools.build),
+        }
+    }
+
+    /// The first difference to what a lock was made for, in words.
+    fn difference(&self, locked: &Self) -> Option<String> {
+        let lists = [
+            ("source", &self.sources, &locked.sources),
+            ("package", &self.packages, &locked.packages),
+            ("take", &self.takes, &locked.takes),
+            ("tools package", &self.tools, &locked.tools),
+        ];
+        lists.into_iter().find_map(|(what, asked, locked)| {
+            let added = asked.iter().find(|name| !locked.contains(name));
+            let gone = locked.iter().find(|name| !asked.contains(name));
+            let added = added
+                .map(|name| format!("the {what} {name:?} is in the recipe and not in the lock"));
+            added.or_else(|| {
+                gone.map(|name| format!("the {what} {name:?} is in the lock and not in the recipe"))
+            })
+        })
+    }
+}
+
+impl Lock {
+    /// A lock of packages that were resolved for `recipe`.
+    pub fn new(
+        recipe: &Recipe,
+        packages: Vec<Package>,
+        takes: Vec<Package>,
+        tools: Vec<Package>,
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            asked: Asked::of(recipe),
+            packages,
+            takes,
+            tools,
+        }
+    }
+
+    /// Reads a lock that was made for `recipe`.
+    ///
+    /// # Errors
+    /// [`Error::ParseLock`] for what is no lock; [`Error::LockMismatch`] if the recipe asks for something else.
+    pub fn read(path: &Path, recipe: &Recipe) -> Result<Self, Error> {
+        let text = file::read_to_string(path)?;
+        let lock: Self = serde_json::from_str(&text).map_err(|source| Error::ParseLock {
+            path: path.to_owned(),
+            source,
+        })?;
+        let difference = match lock.schema {
+            SCHEMA => Asked::of(recipe).difference(&lock.asked),
+            other => Some(format!(
+                "it has the schema {other}, and this version of acl-image reads {SCHEMA}"
+            )),
+        };
+        match difference {
+            None => Ok(lock),
+            Some(reason) => Err(Error::LockMismatch {
+                lock: path.to_owned(),
+                recipe: recipe.file.clone(),
+                reason,
+            }),
+        }
+    }
+
+    /// The lock as a file, the same bytes for the same packages.
+    ///
+    /// # Errors
+    /// [`Error::WriteDocument`], which would be a bug.
+    pub fn to_json(&self) -> Result<Vec<u8>, Error> {
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(Error::WriteDocument)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Everything that has to be fetched.
+    pub fn all(&self) -> Vec<Package> {
+        [self.packages.as_slice(), &self.takes, &self.tools].concat()
+    }
+}
+
+fn names(list: &[Named]) -> Vec<String> {
+    list.iter().map(|named| named.name.clone()).collect()
+}

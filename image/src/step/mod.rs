@@ -1,0 +1,10 @@
+//! The steps of a build, one a file, each from plain inputs to plain outputs.
+
+pub mod compose;
+pub mod disk;
+pub mod esp;
+pub mod formats;
+pub mod initrd;
+pub mod settle;
+pub mod sign;
+pub mod uki;
