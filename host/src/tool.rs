@@ -111,7 +111,7 @@ impl Tool {
         PathBuf::from(name)
     }
 
-    /// The package of Debian trixie that the program comes from.
+    /// The package of Debian trixie that the program comes from; empty for a program given by its path.
     pub const fn package(&self) -> &'static str {
         match self {
             Self::AptCache | Self::AptGet | Self::AptHelper | Self::AptKey => "apt",
@@ -144,8 +144,8 @@ impl Tool {
             Self::SystemdRepart => "systemd-repart",
             Self::Veritysetup => "cryptsetup-bin",
             Self::VirtFwVars => "python3-virt-firmware",
-            Self::Own(_) => "(build the workspace first: cargo build --release)",
-            Self::Operator(_) => "that holds it, or correct its path",
+            // Told by errors of their own.
+            Self::Own(_) | Self::Operator(_) => "",
         }
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Program {
     /// What stands between the path and the arguments of the tool.
     pub(super) before: Vec<OsString>,
     pub(super) env: Vec<(&'static str, OsString)>,
+    /// Whether it is the operator's, who is then the one to mend it.
+    pub(super) of_operator: bool,
 }
 
 /// Where Debian keeps shared libraries that are not found without being told, below the tree's root.
@@ -82,28 +84,32 @@ impl Tools {
 
 fn on_host(tool: &Tool) -> Result<Program> {
     let name = tool.program();
-    let env = match tool {
-        Tool::Operator(_) | Tool::Own(_) => Vec::new(),
-        _ => plain_messages(),
-    };
-    let missing = || Error::FindTool {
-        program: name.display().to_string(),
-        package: tool.package(),
-    };
-    let path = if matches!(tool, Tool::Operator(_) | Tool::Own(_)) {
-        Some(name.clone()).filter(|path| path.exists())
-    } else {
-        let path = environment::variable("PATH").unwrap_or_default();
-        std::env::split_paths(&path)
-            .chain(SYSTEM_DIRECTORIES.map(PathBuf::from))
-            .map(|directory| directory.join(&name))
-            .find(|path| is_program(path))
+    let (path, env) = match tool {
+        Tool::Operator(path) if !path.exists() => {
+            return Err(Error::FindOperatorProgram { path: name });
+        }
+        Tool::Own(path) if !path.exists() => return Err(Error::FindOwnProgram { path: name }),
+        Tool::Operator(_) | Tool::Own(_) => (name, Vec::new()),
+        _ => (search(&name, tool)?, plain_messages()),
     };
     Ok(Program {
-        path: path.ok_or_else(missing)?,
+        path,
         before: Vec::new(),
         env,
+        of_operator: matches!(tool, Tool::Operator(_)),
     })
+}
+
+fn search(name: &Path, tool: &Tool) -> Result<PathBuf> {
+    let path = environment::variable("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(SYSTEM_DIRECTORIES.map(PathBuf::from))
+        .map(|directory| directory.join(name))
+        .find(|path| is_program(path))
+        .ok_or_else(|| Error::FindTool {
+            program: name.display().to_string(),
+            package: tool.package(),
+        })
 }
 
 fn in_tree(tree: &Path, tool: &Tool) -> Result<Program> {
@@ -131,6 +137,7 @@ fn in_tree(tree: &Path, tool: &Tool) -> Result<Program> {
         path: tree.join("usr/lib64/ld-linux-x86-64.so.2"),
         before,
         env,
+        of_operator: false,
     })
 }
 
