@@ -6,10 +6,6 @@ use std::ffi::OsString;
 ///
 /// For what other programs hand over in this way (`CREDENTIALS_DIRECTORY` of systemd, `CARGO_MANIFEST_DIR` of cargo).
 /// Settings of ACL's own are arguments or files.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads the environment"
-)]
 pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

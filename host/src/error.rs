@@ -45,6 +45,12 @@ pub enum Error {
         path: PathBuf,
         package: &'static str,
     },
+    #[error("there is no program {}: correct its path", path.display())]
+    FindOperatorProgram { path: PathBuf },
+    #[error("there is no program {}: build the workspace first, cargo build --release", path.display())]
+    FindOwnProgram { path: PathBuf },
+    #[error("cannot start {}", path.display())]
+    StartOperatorProgram { path: PathBuf, source: io::Error },
     #[error("cannot start {program}")]
     StartTool { program: String, source: io::Error },
     #[error("cannot exchange data with {program}")]
@@ -173,16 +179,22 @@ pub enum Error {
 
     // systemd
     #[error("cannot reach systemd over D-Bus")]
-    ConnectBus { source: zbus::Error },
+    ConnectBus { source: Box<zbus::Error> },
     #[error("systemd did not {action}")]
-    AskSystemd { action: String, source: zbus::Error },
+    AskSystemd {
+        action: String,
+        source: Box<zbus::Error>,
+    },
 }
 
 impl Error {
     /// Who must act.
     pub fn who(&self) -> Who {
         match self {
-            Self::ParseGuid { .. } | Self::ParseRootHash { .. } => Who::Operator,
+            Self::ParseGuid { .. }
+            | Self::ParseRootHash { .. }
+            | Self::FindOperatorProgram { .. }
+            | Self::StartOperatorProgram { .. } => Who::Operator,
             Self::ParseSignature { .. }
             | Self::SignatureField { .. }
             | Self::ShortEntry { .. }

@@ -130,8 +130,8 @@ impl Esp {
     /// Removes every entry of `version`; none is fine.
     ///
     /// # Errors
-    /// [`Error::LastEntry`] before anything is changed when no other entry would boot; [`Error::ListDirectory`],
-    /// [`Error::RemoveFile`], [`Error::Sync`].
+    /// [`Error::LastEntry`] before anything is changed when it is the only entry, or the only one that has not failed;
+    /// [`Error::ListDirectory`], [`Error::RemoveFile`], [`Error::Sync`].
     pub fn disarm(&self, version: &str) -> Result<()> {
         let (ours, others): (Vec<_>, Vec<_>) = self
             .entries()?
@@ -140,7 +140,8 @@ impl Esp {
         if ours.is_empty() {
             return Ok(());
         }
-        if others.iter().all(EntryName::is_bad) {
+        let ours_works = !ours.iter().all(EntryName::is_bad);
+        if others.is_empty() || ours_works && others.iter().all(EntryName::is_bad) {
             return Err(Error::LastEntry {
                 path: self.entries_directory(),
                 version: version.to_owned(),

@@ -53,7 +53,9 @@ impl Systemd {
     pub async fn connect() -> Result<Self> {
         match Connection::system().await {
             Ok(connection) => Ok(Self::new(connection)),
-            Err(source) => Err(Error::ConnectBus { source }),
+            Err(error) => Err(Error::ConnectBus {
+                source: error.into(),
+            }),
         }
     }
 
@@ -71,7 +73,10 @@ impl Systemd {
             let manager = ManagerProxy::new(&self.connection).await?;
             manager.start_unit(name, Mode::Replace).await
         };
-        done(started.await, || format!("start {name}"))
+        match started.await {
+            Ok(_job) => Ok(()),
+            Err(error) => Err(refused(format!("start {name}"), error)),
+        }
     }
 
     /// Reboots the machine in order: services are stopped, file systems unmounted. Returns once the job is queued;
@@ -88,7 +93,10 @@ impl Systemd {
             // A mode that systemd-zbus does not know.
             units.start(REBOOT, "replace-irreversibly").await
         };
-        done(started.await, || "start the reboot".to_owned())
+        match started.await {
+            Ok(_job) => Ok(()),
+            Err(error) => Err(refused("start the reboot".to_owned(), error)),
+        }
     }
 
     /// The names of the units that have failed, sorted.
@@ -100,22 +108,17 @@ impl Systemd {
             let units = UnitsProxy::new(&self.connection).await?;
             units.list_units_filtered(&["failed"]).await
         };
-        let units = listed.await.map_err(|source| Error::AskSystemd {
-            action: "list the failed units".to_owned(),
-            source,
-        })?;
+        let units = listed.await;
+        let units = units.map_err(|error| refused("list the failed units".to_owned(), error))?;
         let mut names: Vec<String> = units.into_iter().map(|unit| unit.0).collect();
         names.sort();
         Ok(names)
     }
 }
 
-fn done<T>(answer: zbus::Result<T>, action: impl Fn() -> String) -> Result<()> {
-    match answer {
-        Ok(_) => Ok(()),
-        Err(source) => Err(Error::AskSystemd {
-            action: action(),
-            source,
-        }),
+fn refused(action: String, error: zbus::Error) -> Error {
+    Error::AskSystemd {
+        action,
+        source: error.into(),
     }
 }

@@ -175,9 +175,15 @@ impl ToolCommand {
             // A group of its own, so that what it started can be killed with it.
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
         }
-        command.spawn().map_err(|source| Error::StartTool {
-            program: self.name,
-            source,
+        command.spawn().map_err(|source| match program.of_operator {
+            true => Error::StartOperatorProgram {
+                path: self.name.into(),
+                source,
+            },
+            false => Error::StartTool {
+                program: self.name,
+                source,
+            },
         })
     }
 }

@@ -1,0 +1,166 @@
+//! What systemd is asked, and what its answers become; systemd is played over a socket pair.
+
+use std::sync::{Arc, Mutex};
+
+use acl_host::error::chain;
+use acl_host::systemd::Systemd;
+use tokio::net::UnixStream;
+use zbus::zvariant::OwnedObjectPath;
+use zbus::{Connection, connection, fdo, interface};
+
+type Unit = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+/// Plays `org.freedesktop.systemd1.Manager`; writes down what it was asked.
+struct Manager {
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+#[interface(name = "org.freedesktop.systemd1.Manager")]
+impl Manager {
+    fn start_unit(&self, name: &str, mode: &str) -> fdo::Result<OwnedObjectPath> {
+        self.asked
+            .lock()
+            .unwrap()
+            .push(format!("start {name} {mode}"));
+        match name {
+            "missing.service" => Err(fdo::Error::Failed("Unit missing.service not found.".into())),
+            _ => Ok(path("/org/freedesktop/systemd1/job/7")),
+        }
+    }
+
+    fn reboot(&self) {
+        self.asked.lock().unwrap().push("reboot at once".into());
+    }
+
+    fn list_units_filtered(&self, states: Vec<String>) -> Vec<Unit> {
+        self.asked
+            .lock()
+            .unwrap()
+            .push(format!("list {}", states.join(",")));
+        // Sub-states of systemd 257 that systemd-zbus does not know.
+        [
+            ("kubelet.service", "dead-before-auto-restart"),
+            ("containerd.service", "failed-before-auto-restart"),
+        ]
+        .map(|(name, sub)| unit(name, sub))
+        .to_vec()
+    }
+}
+
+fn path(text: &str) -> OwnedObjectPath {
+    OwnedObjectPath::try_from(text).unwrap()
+}
+
+fn unit(name: &str, sub: &str) -> Unit {
+    let text = str::to_owned;
+    (
+        text(name),
+        text("a service"),
+        text("loaded"),
+        text("failed"),
+        text(sub),
+        String::new(),
+        path("/org/freedesktop/systemd1/unit/x"),
+        0,
+        String::new(),
+        path("/"),
+    )
+}
+
+struct Played {
+    systemd: Systemd,
+    asked: Arc<Mutex<Vec<String>>>,
+    server: Connection,
+}
+
+impl Played {
+    async fn new() -> Self {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let manager = Manager {
+            asked: Arc::clone(&asked),
+        };
+        let server = connection::Builder::unix_stream(theirs)
+            .server(zbus::Guid::generate())
+            .unwrap()
+            .p2p()
+            .serve_at("/org/freedesktop/systemd1", manager)
+            .unwrap()
+            .build();
+        let client = connection::Builder::unix_stream(ours).p2p().build();
+        let (server, client) = tokio::try_join!(server, client).unwrap();
+        Self {
+            systemd: Systemd::new(client),
+            asked,
+            server,
+        }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn a_reboot_goes_through_its_target_and_cannot_be_cancelled() {
+    let played = Played::new().await;
+    played.systemd.reboot().await.unwrap();
+    assert_eq!(played.asked(), ["start reboot.target replace-irreversibly"]);
+}
+
+#[tokio::test]
+async fn failed_units_whatever_their_sub_state() {
+    let played = Played::new().await;
+    let failed = played.systemd.failed_units().await.unwrap();
+    assert_eq!(failed, ["containerd.service", "kubelet.service"]);
+    assert_eq!(played.asked(), ["list failed"]);
+}
+
+#[tokio::test]
+async fn starting_a_unit() {
+    let played = Played::new().await;
+    played
+        .systemd
+        .start_unit("acl-health.service")
+        .await
+        .unwrap();
+    let error = played
+        .systemd
+        .start_unit("missing.service")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "systemd did not start missing.service: org.freedesktop.DBus.Error.Failed: Unit missing.service not found."
+    );
+    assert_eq!(
+        played.asked(),
+        [
+            "start acl-health.service replace",
+            "start missing.service replace"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_bus_that_is_gone() {
+    let played = Played::new().await;
+    played.server.close().await.unwrap();
+    let error = played.systemd.reboot().await.unwrap_err();
+    assert!(
+        chain(&error).starts_with("systemd did not start the reboot: "),
+        "{}",
+        chain(&error)
+    );
+}

@@ -1,0 +1,88 @@
+//! A tools tree is used without chroot: the dynamic linker of the tree, the libraries of the tree.
+//!
+//! The tree here is made of scripts that print how they were started, so the test needs no Debian root.
+
+use std::fs::{create_dir_all, set_permissions, write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use acl_host::tool::{Tool, Tools};
+
+/// A tree whose dynamic linker prints its arguments and what Python would be told.
+fn tree() -> tempfile::TempDir {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path();
+    for directory in ["usr/bin", "usr/sbin", "usr/lib64", "etc/alternatives"] {
+        create_dir_all(root.join(directory)).unwrap();
+    }
+    program(
+        &root.join("usr/lib64/ld-linux-x86-64.so.2"),
+        "#!/bin/sh\nprintf '%s\\n' \"$@\"\necho ${PYTHONHOME-none} $LC_ALL\n",
+    );
+    program(&root.join("usr/bin/python3"), "\x7fELF");
+    program(&root.join("usr/bin/mkfs.erofs"), "\x7fELF");
+    program(&root.join("usr/bin/kmod"), "\x7fELF");
+    program(
+        &root.join("usr/bin/virt-fw-vars"),
+        "#!/usr/bin/python3\nimport x\n",
+    );
+    program(&root.join("usr/bin/openssl.real"), "\x7fELF");
+    symlink("../bin/kmod", root.join("usr/sbin/depmod")).unwrap();
+    symlink("/etc/alternatives/openssl", root.join("usr/bin/openssl")).unwrap();
+    symlink(
+        "/usr/bin/openssl.real",
+        root.join("etc/alternatives/openssl"),
+    )
+    .unwrap();
+    temp
+}
+
+fn program(path: &Path, text: &str) {
+    write(path, text).unwrap();
+    set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn started(root: &Path, tool: Tool) -> String {
+    let command = Tools::tree(root).command(tool).args(["-x", "y"]);
+    let said = String::from_utf8(command.run().unwrap()).unwrap();
+    said.replace(&root.display().to_string(), "TREE")
+}
+
+const LIBRARIES: &str = "--library-path\nTREE/usr/lib/x86_64-linux-gnu:TREE/usr/lib/x86_64-linux-gnu/systemd:TREE/usr/lib/x86_64-linux-gnu/pulseaudio\n";
+
+#[test]
+fn programs_start_through_the_trees_linker() {
+    let tree = tree();
+    for (tool, path) in [
+        (Tool::MkfsErofs, "TREE/usr/bin/mkfs.erofs"),
+        // kmod looks at the name that it was started by.
+        (Tool::Depmod, "TREE/usr/sbin/depmod"),
+        // On the host, this link would lead to the host's program or nowhere.
+        (Tool::Openssl, "TREE/usr/bin/openssl.real"),
+    ] {
+        let expected = format!("{LIBRARIES}{path}\n-x\ny\nnone C.UTF-8\n");
+        assert_eq!(started(tree.path(), tool), expected);
+    }
+}
+
+#[test]
+fn python_programs_start_with_the_trees_python() {
+    let tree = tree();
+    let expected = format!(
+        "{LIBRARIES}TREE/usr/bin/python3\nTREE/usr/bin/virt-fw-vars\n-x\ny\nTREE/usr C.UTF-8\n"
+    );
+    assert_eq!(started(tree.path(), Tool::VirtFwVars), expected);
+}
+
+#[test]
+fn data_lies_below_the_root() {
+    let firmware = "usr/share/OVMF/OVMF_CODE_4M.secboot.fd";
+    assert_eq!(
+        Tools::tree("/t").data(firmware),
+        Path::new("/t/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
+    );
+    assert_eq!(
+        Tools::host().data(firmware),
+        Path::new("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
+    );
+}
