@@ -113,6 +113,36 @@ fn an_image_that_is_not_what_was_promised_gets_no_name() {
     assert_eq!(fixture.names(), ["acl_1.efi", "acl_2+1-2.efi"]);
 }
 
+/// An image that looks at the directory when its last byte is asked for: what a power cut would leave there.
+struct Watching<'a> {
+    fixture: &'a Fixture,
+    image: &'static [u8],
+    seen: Vec<String>,
+}
+
+impl Read for Watching<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.seen = self.fixture.names();
+        self.image.read(&mut buffer[..1])
+    }
+}
+
+#[test]
+fn until_the_last_byte_is_there_the_entries_are_as_they_were() {
+    let fixture = Fixture::new(&["acl_1.efi", "acl_2+0-3.efi"]);
+    let mut image = Watching {
+        fixture: &fixture,
+        image: b"kernel",
+        seen: Vec::new(),
+    };
+    fixture.esp.arm("2", &mut image, 6, 3).unwrap();
+    assert_eq!(
+        image.seen,
+        [".acl_2+3.efi.new", "acl_1.efi", "acl_2+0-3.efi"]
+    );
+    assert_eq!(fixture.names(), ["acl_1.efi", "acl_2+3.efi"]);
+}
+
 #[test]
 fn a_full_esp_is_seen_before_anything_is_changed() {
     let fixture = Fixture::new(&["acl_1.efi", "acl_2+0-3.efi"]);

@@ -86,3 +86,13 @@ fn data_lies_below_the_root() {
         Path::new("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
     );
 }
+
+#[test]
+fn a_tree_by_a_relative_path_works_from_every_directory() {
+    let tree = tree();
+    let here = std::env::current_dir().unwrap();
+    let up = "../".repeat(here.components().count());
+    let relative = format!("{up}{}", tree.path().display());
+    let command = Tools::tree(relative).command(Tool::MkfsErofs);
+    assert!(command.current_dir(tree.path()).run().is_ok());
+}

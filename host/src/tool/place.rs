@@ -48,8 +48,11 @@ impl Tools {
     /// through the tree's own interpreter. Programs that they start themselves are the host's. What acts on the host
     /// (cargo, sudo, setpriv, an operator's program) is taken from the host all the same.
     pub fn tree(directory: impl Into<PathBuf>) -> Self {
+        let directory = directory.into();
+        // A command may run in another directory than the caller's.
+        let absolute = std::path::absolute(&directory).unwrap_or(directory);
         Self {
-            tree: Some(directory.into()),
+            tree: Some(absolute),
         }
     }
 
