@@ -2,8 +2,10 @@
 //!
 //! Volume number and times are fixed, so the same content gives the same bytes.
 
+mod dots;
+
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::Path;
 
 use fatfs::{
@@ -54,12 +56,25 @@ fn write(out: &Path, size: u64, content: Content<'_>) -> io::Result<()> {
         .volume_id(0x4143_4c00)
         .volume_label(*b"ESP        ");
     fatfs::format_volume(&mut image, volume)?;
-    let file_system = FileSystem::new(&mut image, FsOptions::new().time_provider(&Epoch))?;
-    fill(&file_system.root_dir(), content)?;
+    change(&mut image, make_directories)?;
+    dots::repair(&image)?;
+    change(&mut image, |root| fill(root, content))
+}
+
+/// Opens the file system, calls `change` with its root directory, and closes it.
+fn change(
+    image: &mut File,
+    change: impl FnOnce(&Dir<'_, &mut File>) -> io::Result<()>,
+) -> io::Result<()> {
+    image.rewind()?;
+    let file_system = FileSystem::new(image, FsOptions::new().time_provider(&Epoch))?;
+    change(&file_system.root_dir())?;
+    // Counts the free clusters, which the file system then tells instead of having every reader count them.
+    file_system.stats()?;
     file_system.unmount()
 }
 
-fn fill(root: &Dir<'_, &mut File>, content: Content<'_>) -> io::Result<()> {
+fn make_directories(root: &Dir<'_, &mut File>) -> io::Result<()> {
     for directory in [
         "EFI",
         "EFI/BOOT",
@@ -70,6 +85,10 @@ fn fill(root: &Dir<'_, &mut File>, content: Content<'_>) -> io::Result<()> {
     ] {
         root.create_dir(directory)?;
     }
+    Ok(())
+}
+
+fn fill(root: &Dir<'_, &mut File>, content: Content<'_>) -> io::Result<()> {
     let entry = format!("EFI/Linux/{}", content.entry);
     let files = [
         ("EFI/BOOT/BOOTX64.EFI", content.boot_loader),
