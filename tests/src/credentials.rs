@@ -1,0 +1,90 @@
+//! What a test brings into an unmodified image: credentials of the hypervisor, in SMBIOS strings of type 11.
+//!
+//! systemd imports them at boot (systemd.system-credentials(7)): an extra unit for the root shell, and lines for
+//! systemd-tmpfiles that write configuration files. They are there again after every reboot of the same machine.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::shell;
+
+const SHELL_UNIT: &str = "\
+[Unit]
+Description=Root shell of the test on ttyS1
+DefaultDependencies=no
+After=sysinit.target
+Conflicts=shutdown.target
+Before=shutdown.target
+[Service]
+LoadCredential=acl-test-shell
+ExecStart=/bin/bash %d/acl-test-shell
+Environment=TERM=dumb HOME=/root
+StandardInput=tty
+StandardOutput=tty
+StandardError=journal
+TTYPath=/dev/ttyS1
+IgnoreSIGPIPE=no
+Restart=on-failure
+";
+
+/// Wanted, not required, and without an order: the shell comes up whatever else fails.
+const SHELL_DROP_IN: &str = "[Unit]\nWants=acl-test-shell.service\n";
+
+/// Credentials, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    tmpfiles: String,
+}
+
+impl Credentials {
+    /// Has the machine write `content` to `path` at every boot, with the permissions `mode`.
+    #[must_use]
+    pub fn file(mut self, path: &str, mode: u32, content: impl AsRef<[u8]>) -> Self {
+        let content = STANDARD.encode(content);
+        self.tmpfiles
+            .push_str(&format!("f+~ {path} {mode:04o} root root - {content}\n"));
+        self
+    }
+
+    /// The arguments of QEMU that hand them over.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut all = vec![
+            (
+                "systemd.extra-unit.acl-test-shell.service",
+                SHELL_UNIT.to_owned(),
+            ),
+            (
+                "systemd.unit-dropin.multi-user.target",
+                SHELL_DROP_IN.to_owned(),
+            ),
+            ("acl-test-shell", shell::SCRIPT.to_owned()),
+        ];
+        if !self.tmpfiles.is_empty() {
+            all.push(("tmpfiles.extra", self.tmpfiles.clone()));
+        }
+        all.iter()
+            .flat_map(|(name, value)| ["-smbios".to_owned(), smbios(name, value)])
+            .collect()
+    }
+}
+
+/// Base64 has no comma, which QEMU would want doubled.
+fn smbios(name: &str, value: &str) -> String {
+    let value = STANDARD.encode(value);
+    format!("type=11,value=io.systemd.credential.binary:{name}={value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Credentials, smbios};
+
+    #[test]
+    fn files_become_tmpfiles_lines() {
+        let credentials = Credentials::default()
+            .file("/run/a", 0o644, "one\n")
+            .file("/etc/b", 0o755, "two");
+        let lines = "f+~ /run/a 0644 root root - b25lCg==\nf+~ /etc/b 0755 root root - dHdv\n";
+        assert_eq!(credentials.tmpfiles, lines);
+        let arguments = credentials.arguments();
+        assert_eq!(arguments.last().unwrap(), &smbios("tmpfiles.extra", lines));
+    }
+}

@@ -1,0 +1,182 @@
+//! How far a machine has come on the way from one release to the next: disks that tests start from.
+//!
+//! Each stop is made once in a run of the tests, from the stop before it; a test works on a copy.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Result;
+
+use crate::credentials::Credentials;
+use crate::machine::{Machine, Parts};
+use crate::node::{Node, STAGE, Status, TRIAL};
+use crate::releases::{self, Release};
+use crate::repository::Repository;
+use crate::site::Site;
+use crate::{disk, firmware, workspace};
+
+/// A machine that is switched off.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// Its disk.
+    pub disk: PathBuf,
+    /// Its firmware's variables.
+    pub variables: PathBuf,
+    /// What its agent said last.
+    pub status: Status,
+}
+
+/// The first release, booted once: its root file system is made, nothing was updated.
+///
+/// # Errors
+/// When the machine does not get there.
+pub fn settled() -> Result<Stop> {
+    static MADE: Mutex<Option<Stop>> = Mutex::new(None);
+    once(&MADE, || {
+        let mut node = Fresh::copy("settled")?.boot(Credentials::default())?;
+        let status = node.wait_for_state("idle", TRIAL)?;
+        stop("settled", node, status)
+    })
+}
+
+/// The second release is staged and armed; the next boot tries it.
+///
+/// # Errors
+/// When the machine does not get there.
+pub fn armed() -> Result<Stop> {
+    static MADE: Mutex<Option<Stop>> = Mutex::new(None);
+    once(&MADE, || {
+        let from = settled()?;
+        let site = site("armed")?;
+        let mut node = from.boot("armed", site.credentials()?)?;
+        let status = node.stage()?;
+        stop("armed", node, status)
+    })
+}
+
+/// The second release runs and has proved itself.
+///
+/// # Errors
+/// When the machine does not get there.
+pub fn committed() -> Result<Stop> {
+    static MADE: Mutex<Option<Stop>> = Mutex::new(None);
+    once(&MADE, || {
+        let site = site("committed")?;
+        let mut node = armed()?.boot("committed", site.credentials()?)?;
+        let status = node.wait_for_state("committed|rolled-back", STAGE)?;
+        stop("committed", node, status)
+    })
+}
+
+/// A server of a repository that is the caller's own, and offers the first two releases.
+///
+/// # Errors
+/// When the repository cannot be made.
+pub fn site(name: &str) -> Result<Site> {
+    let place = workspace::scratch(name)?.join("site");
+    Site::serve(Repository::of_all_releases(&place)?)
+}
+
+impl Stop {
+    /// Boots a copy of it.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn boot(&self, name: &str, credentials: Credentials) -> Result<Node> {
+        Node::wait_for(self.copy(name)?.switch_on(credentials)?)
+    }
+
+    /// A copy of it that may be changed.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn copy(&self, name: &str) -> Result<Fresh> {
+        Fresh::make(name, &self.disk, |variables| {
+            std::fs::copy(&self.variables, variables)?;
+            Ok(())
+        })
+    }
+}
+
+/// A copy of a machine, to be changed and switched on.
+#[derive(Debug)]
+pub struct Fresh {
+    /// What its logs are called.
+    pub name: String,
+    /// Its disk.
+    pub disk: PathBuf,
+    /// Its firmware's variables.
+    pub variables: PathBuf,
+}
+
+impl Fresh {
+    /// The first release as it was built, in a machine that enforces Secure Boot with the builder's keys.
+    ///
+    /// # Errors
+    /// When the release cannot be built or the keys cannot be enrolled.
+    pub fn copy(name: &str) -> Result<Self> {
+        let build = Release::First.build()?;
+        Self::make(name, &build.disk(), |variables| {
+            firmware::enrol(&workspace::tools()?, &releases::keys()?, variables)
+        })
+    }
+
+    /// Switches it on.
+    ///
+    /// # Errors
+    /// When QEMU does not start.
+    pub fn switch_on(self, credentials: Credentials) -> Result<Machine> {
+        Machine::switch_on(
+            &workspace::tools()?,
+            Parts {
+                name: self.name,
+                disk: self.disk,
+                variables: self.variables,
+                credentials,
+                watcher: None,
+            },
+        )
+    }
+
+    /// Switches it on and waits until it is up.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn boot(self, credentials: Credentials) -> Result<Node> {
+        Node::wait_for(self.switch_on(credentials)?)
+    }
+
+    fn make(name: &str, from: &Path, variables: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        let directory = workspace::directory("machines")?.join(name);
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory)?;
+        }
+        std::fs::create_dir_all(&directory)?;
+        let fresh = Self {
+            name: name.to_owned(),
+            disk: directory.join("disk.raw"),
+            variables: directory.join("variables.fd"),
+        };
+        disk::copy(from, &fresh.disk)?;
+        variables(&fresh.variables)?;
+        Ok(fresh)
+    }
+}
+
+fn stop(name: &str, node: Node, status: Status) -> Result<Stop> {
+    node.shut_down()?;
+    let directory = workspace::directory("machines")?.join(name);
+    Ok(Stop {
+        disk: directory.join("disk.raw"),
+        variables: directory.join("variables.fd"),
+        status,
+    })
+}
+
+fn once(made: &Mutex<Option<Stop>>, make: impl FnOnce() -> Result<Stop>) -> Result<Stop> {
+    let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(stop) = &*made {
+        return Ok(stop.clone());
+    }
+    Ok(made.insert(make()?).clone())
+}

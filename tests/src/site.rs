@@ -1,0 +1,82 @@
+//! An update server: a repository served by `acl-release serve`, with a gate in front of it.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use acl_host::tool::Running;
+use anyhow::{Context, Result};
+
+use crate::credentials::Credentials;
+use crate::gate::Gate;
+use crate::repository::{CHANNEL, Repository};
+use crate::workspace::Program;
+
+/// The host, as a machine sees it over QEMU's user-mode network.
+const HOST: &str = "10.0.2.2";
+const TRUSTED_ROOT: &str = "/run/acl/trust/root.json";
+
+/// A running update server.
+#[derive(Debug)]
+pub struct Site {
+    /// The way to it; machines know only this.
+    pub gate: Gate,
+    repository: Repository,
+    _server: Running,
+}
+
+impl Site {
+    /// Serves `repository`.
+    ///
+    /// # Errors
+    /// When the server does not start.
+    pub fn serve(repository: Repository) -> Result<Self> {
+        let mut server = Program::Release
+            .command()?
+            .arg("serve")
+            .arg(repository.directory())
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let said = server.take_stdout().context("the server has no output")?;
+        let mut line = String::new();
+        BufReader::new(said).read_line(&mut line)?;
+        let address: SocketAddr = line
+            .trim()
+            .rsplit_once("http://")
+            .and_then(|(_, address)| address.parse().ok())
+            .with_context(|| format!("the server did not tell its address but {line:?}"))?;
+        Ok(Self {
+            gate: Gate::in_front_of(address)?,
+            repository,
+            _server: server,
+        })
+    }
+
+    /// What it serves.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// Credentials that have a machine take its updates from here, and do nothing unless it is told to.
+    ///
+    /// # Errors
+    /// When the root of trust cannot be read.
+    pub fn credentials(&self) -> Result<Credentials> {
+        self.credentials_with("automatic = \"off\"\n")
+    }
+
+    /// As [`Self::credentials`], with `settings` instead of an agent that waits to be told.
+    ///
+    /// # Errors
+    /// When the root of trust cannot be read.
+    pub fn credentials_with(&self, settings: &str) -> Result<Credentials> {
+        let port = self.gate.address().port();
+        let config = format!(
+            "server = \"http://{HOST}:{port}/\"\nroot = \"{TRUSTED_ROOT}\"\nchannel = \"{CHANNEL}\"\n{settings}"
+        );
+        Ok(Credentials::default()
+            .file("/run/acl/updater.d/50-site.toml", 0o644, config)
+            .file(TRUSTED_ROOT, 0o644, self.repository.root()?))
+    }
+}
