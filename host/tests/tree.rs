@@ -28,6 +28,7 @@ fn tree() -> tempfile::TempDir {
     );
     program(&root.join("usr/bin/openssl.real"), "\x7fELF");
     symlink("../bin/kmod", root.join("usr/sbin/depmod")).unwrap();
+    symlink("/usr/bin/kmod", root.join("usr/sbin/modinfo")).unwrap();
     symlink("/etc/alternatives/openssl", root.join("usr/bin/openssl")).unwrap();
     symlink(
         "/usr/bin/openssl.real",
@@ -53,14 +54,15 @@ const LIBRARIES: &str = "--library-path\nTREE/usr/lib/x86_64-linux-gnu:TREE/usr/
 #[test]
 fn programs_start_through_the_trees_linker() {
     let tree = tree();
-    for (tool, path) in [
-        (Tool::MkfsErofs, "TREE/usr/bin/mkfs.erofs"),
-        // kmod looks at the name that it was started by.
-        (Tool::Depmod, "TREE/usr/sbin/depmod"),
-        // On the host, this link would lead to the host's program or nowhere.
-        (Tool::Openssl, "TREE/usr/bin/openssl.real"),
+    for (tool, name, path) in [
+        (Tool::MkfsErofs, "usr/bin/mkfs.erofs", "usr/bin/mkfs.erofs"),
+        (Tool::Depmod, "usr/sbin/depmod", "usr/sbin/depmod"),
+        // On the host, these links would lead to the host's program or nowhere.
+        (Tool::Openssl, "usr/bin/openssl", "usr/bin/openssl.real"),
+        (Tool::Modinfo, "usr/sbin/modinfo", "usr/bin/kmod"),
     ] {
-        let expected = format!("{LIBRARIES}{path}\n-x\ny\nnone C.UTF-8\n");
+        let expected =
+            format!("{LIBRARIES}--argv0\nTREE/{name}\nTREE/{path}\n-x\ny\nnone C.UTF-8\n");
         assert_eq!(started(tree.path(), tool), expected);
     }
 }
@@ -69,7 +71,7 @@ fn programs_start_through_the_trees_linker() {
 fn python_programs_start_with_the_trees_python() {
     let tree = tree();
     let expected = format!(
-        "{LIBRARIES}TREE/usr/bin/python3\nTREE/usr/bin/virt-fw-vars\n-x\ny\nTREE/usr C.UTF-8\n"
+        "{LIBRARIES}--argv0\nTREE/usr/bin/python3\nTREE/usr/bin/python3\nTREE/usr/bin/virt-fw-vars\n-x\ny\nTREE/usr C.UTF-8\n"
     );
     assert_eq!(started(tree.path(), Tool::VirtFwVars), expected);
 }
@@ -95,4 +97,36 @@ fn a_tree_by_a_relative_path_works_from_every_directory() {
     let relative = format!("{up}{}", tree.path().display());
     let command = Tools::tree(relative).command(Tool::MkfsErofs);
     assert!(command.current_dir(tree.path()).run().is_ok());
+}
+
+#[test]
+fn the_linker_is_the_trees_even_where_its_name_leads_out() {
+    let tree = tree();
+    let (name, real) = (
+        tree.path().join("usr/lib64/ld-linux-x86-64.so.2"),
+        tree.path()
+            .join("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
+    );
+    let before = started(tree.path(), Tool::MkfsErofs);
+    create_dir_all(real.parent().unwrap()).unwrap();
+    std::fs::rename(&name, &real).unwrap();
+    symlink("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", &name).unwrap();
+    assert_eq!(started(tree.path(), Tool::MkfsErofs), before);
+}
+
+/// The host's own `/usr` is a tree, too: real programs start in this way.
+#[test]
+fn real_programs_start() {
+    let temp = tempfile::tempdir().unwrap();
+    symlink("/usr", temp.path().join("usr")).unwrap();
+    symlink("/usr/bin", temp.path().join("bin")).unwrap();
+    let version = |tool| {
+        let said = Tools::tree(temp.path())
+            .command(tool)
+            .arg("--version")
+            .run();
+        String::from_utf8(said.unwrap()).unwrap()
+    };
+    assert!(version(Tool::Sfdisk).starts_with("sfdisk from util-linux "));
+    assert!(version(Tool::Veritysetup).starts_with("veritysetup "));
 }

@@ -116,12 +116,20 @@ fn search(name: &Path, tool: &Tool) -> Result<PathBuf> {
 }
 
 fn in_tree(tree: &Path, tool: &Tool) -> Result<Program> {
-    let path = file_in_tree(tree, tool)?;
+    let (name, path) = file_in_tree(tree, tool)?;
     let python = starts_with_python(&path)?;
-    let mut before = vec!["--library-path".into(), library_path(tree)];
+    let mut before = vec![
+        "--library-path".into(),
+        library_path(tree),
+        "--argv0".into(),
+    ];
     let mut env = plain_messages();
     if python {
-        before.push(file_in_tree(tree, &Tool::Python3)?.into());
+        let (name, interpreter) = file_in_tree(tree, &Tool::Python3)?;
+        before.extend([name.into(), interpreter.into()]);
+    } else {
+        // kmod, and others of many names, look at the one that they are started by.
+        before.push(name.into());
     }
     if python || *tool == Tool::Python3 {
         env.push(("PYTHONHOME", tree.join("usr").into()));
@@ -137,7 +145,7 @@ fn in_tree(tree: &Path, tool: &Tool) -> Result<Program> {
     }
     before.push(path.into());
     Ok(Program {
-        path: tree.join("usr/lib64/ld-linux-x86-64.so.2"),
+        path: linker(tree),
         before,
         env,
         of_operator: false,
@@ -149,20 +157,30 @@ fn plain_messages() -> Vec<(&'static str, OsString)> {
     vec![("LC_ALL", "C.UTF-8".into())]
 }
 
-fn file_in_tree(tree: &Path, tool: &Tool) -> Result<PathBuf> {
+/// The dynamic linker. Its well-known name is a link, which may lead out of the tree.
+fn linker(tree: &Path) -> PathBuf {
+    let file = tree.join("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2");
+    if file.exists() {
+        return file;
+    }
+    inside(tree, tree.join("usr/lib64/ld-linux-x86-64.so.2"))
+}
+
+/// The path of a program in the tree, and the file that this path leads to.
+fn file_in_tree(tree: &Path, tool: &Tool) -> Result<(PathBuf, PathBuf)> {
     let name = tool.program();
     ["usr/bin", "usr/sbin"]
-        .map(|directory| inside(tree, tree.join(directory).join(&name)))
+        .map(|directory| tree.join(directory).join(&name))
         .into_iter()
-        .find(|path| is_program(path))
+        .map(|path| (path.clone(), inside(tree, path)))
+        .find(|(_, file)| is_program(file))
         .ok_or_else(|| Error::FindToolInTree {
             path: tree.join("usr/bin").join(&name),
             package: tool.package(),
         })
 }
 
-/// Follows absolute symbolic links (`/etc/alternatives/…`) inside of the tree. Relative ones stay as they are: programs
-/// such as kmod look at the name that they were started by.
+/// Follows absolute symbolic links (`/etc/alternatives/…`) inside of the tree; relative ones the kernel follows.
 fn inside(tree: &Path, path: PathBuf) -> PathBuf {
     match std::fs::read_link(&path) {
         Ok(target) => match target.strip_prefix("/") {
