@@ -222,9 +222,9 @@ impl Agent {
 
     /// Begin the next effect, unless one is being carried out.
     fn advance(&mut self) {
-        while self.running.is_none() {
-            let (Some(effect), Some(mut session)) = (self.todo.pop_front(), self.session.take())
-            else {
+        while let Some(mut session) = self.session.take() {
+            let Some(effect) = self.todo.pop_front() else {
+                self.session = Some(session);
                 break;
             };
             match effect {

@@ -1,1 +1,15 @@
-//! Tests of the agent.
+//! Tests of the agent: the real program, real repositories on loopback, disks in files.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod artifact;
+mod killed;
+mod node;
+mod over_the_bus;
+mod refusals;
+mod site;
+mod updates;

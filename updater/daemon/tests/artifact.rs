@@ -1,0 +1,121 @@
+//! Releases small enough to be made in a moment, of the real kinds of files.
+
+use std::path::Path;
+
+use acl_host::{
+    file,
+    signature::VeritySignature,
+    verity::{Parameters, RootHash, build},
+};
+
+/// Bytes of the file system.
+pub(crate) const USR: usize = 1024 * 1024;
+/// Bytes of the kernel image.
+const UKI: usize = 200 * 1024;
+
+/// Write the build of `version` into `dir`, as the image builder does; its root hash.
+pub(crate) fn write_build(dir: &Path, version: &str) -> RootHash {
+    let usr = noise(version, USR);
+    let tree = build(&usr[..], &Parameters::from_data(&usr[..]).unwrap()).unwrap();
+    let signature = VeritySignature {
+        root_hash: tree.root,
+        certificate_fingerprint: [7; 32],
+        signature: b"not checked by the agent, but by the kernel".to_vec(),
+    };
+    let stem = format!("acl_{version}");
+    let put = |name: &str, bytes: &[u8]| file::scratch(dir.join(name), bytes).unwrap();
+    std::fs::create_dir_all(dir).unwrap();
+    put(&format!("{stem}.usr.erofs"), &usr);
+    put(&format!("{stem}.usr.verity"), &tree.bytes);
+    put(
+        &format!("{stem}.usr.verity-sig.json"),
+        signature.to_json().as_bytes(),
+    );
+    put(&format!("{stem}.efi"), &uki(version, &tree.root));
+    put(
+        &format!("{stem}.json"),
+        format!(
+            r#"{{"schema":1,"version":"{version}","arch":"x86-64","image_id":"acl","root_hash":"{}",
+            "files":{{"usr":"{stem}.usr.erofs","verity":"{stem}.usr.verity",
+            "signature":"{stem}.usr.verity-sig.json","uki":"{stem}.efi"}},
+            "packages":{}}}"#,
+            tree.root,
+            packages(version)
+        )
+        .as_bytes(),
+    );
+    tree.root
+}
+
+/// The package list of a release: one that never changes, and one that always does.
+pub(crate) fn packages(version: &str) -> String {
+    format!(
+        r#"[{{"name":"base-files","version":"13","arch":"amd64"}},
+        {{"name":"linux","version":"{version}","arch":"amd64"}}]"#
+    )
+}
+
+/// A PE image with the sections of a unified kernel image that matter here.
+pub(crate) fn uki(version: &str, root: &RootHash) -> Vec<u8> {
+    let cmdline = format!("quiet usrhash={root} panic=3\0");
+    pe(&[
+        (b".cmdline", cmdline.as_bytes()),
+        (b".linux\0\0", &noise(&format!("kernel {version}"), UKI)),
+    ])
+}
+
+/// The smallest PE32+ image with these sections (Microsoft's PE format: DOS header, COFF header, optional header,
+/// section table).
+fn pe(sections: &[(&[u8; 8], &[u8])]) -> Vec<u8> {
+    const ALIGNMENT: usize = 512;
+    const HEADERS: usize = 1024;
+    let mut image = vec![0; HEADERS];
+    let put = |image: &mut Vec<u8>, at: usize, bytes: &[u8]| {
+        image[at..at + bytes.len()].copy_from_slice(bytes);
+    };
+    let u16 = |value: usize| u16::try_from(value).unwrap().to_le_bytes();
+    let u32 = |value: usize| u32::try_from(value).unwrap().to_le_bytes();
+    put(&mut image, 0, b"MZ");
+    put(&mut image, 60, &u32(64));
+    put(&mut image, 64, b"PE\0\0");
+    put(&mut image, 68, &u16(0x8664));
+    put(&mut image, 70, &u16(sections.len()));
+    put(&mut image, 84, &u16(240));
+    put(&mut image, 88, &u16(0x20b));
+    put(&mut image, 88 + 32, &u32(4096));
+    put(&mut image, 88 + 36, &u32(ALIGNMENT));
+    put(&mut image, 88 + 60, &u32(HEADERS));
+    put(&mut image, 88 + 108, &u32(16));
+    for (number, (name, data)) in sections.iter().enumerate() {
+        let header = 88 + 240 + 40 * number;
+        let at = image.len();
+        put(&mut image, header, *name);
+        put(&mut image, header + 8, &u32(data.len()));
+        put(&mut image, header + 12, &u32(4096 * (number + 1)));
+        put(
+            &mut image,
+            header + 16,
+            &u32(data.len().next_multiple_of(ALIGNMENT)),
+        );
+        put(&mut image, header + 20, &u32(at));
+        image.extend_from_slice(data);
+        image.resize(image.len().next_multiple_of(ALIGNMENT), 0);
+    }
+    image
+}
+
+/// Bytes that do not compress and differ from seed to seed (xorshift64).
+fn noise(seed: &str, length: usize) -> Vec<u8> {
+    let mut state = seed.bytes().fold(0x9e37_79b9_7f4a_7c15_u64, |s, b| {
+        (s ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+    });
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}

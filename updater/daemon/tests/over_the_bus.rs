@@ -1,0 +1,149 @@
+//! The D-Bus object over a socket pair: requests, properties, signals, errors.
+
+use std::{os::unix::net::UnixStream, sync::Arc, time::Duration};
+
+use acl_host::clock::SystemClock;
+use acl_updated::{
+    agent::{Ground, Pace},
+    bus::Authority,
+    machine::Machine,
+    run,
+};
+use serde_json::Value;
+use zbus::{Connection, Guid, connection::Builder, proxy};
+
+use crate::{node::Node, site::Site};
+
+#[proxy(
+    interface = "org.acl.Updater1",
+    default_service = "org.acl.Updater1",
+    default_path = "/org/acl/Updater1",
+    gen_blocking = false
+)]
+trait Updater {
+    fn check(&self) -> zbus::Result<()>;
+    fn stage(&self) -> zbus::Result<()>;
+    fn rollback(&self) -> zbus::Result<()>;
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn progress(&self) -> zbus::Result<(u64, u64)>;
+}
+
+/// The agent on `node`, and a client's connection to it.
+async fn agent(node: &Node) -> (Connection, impl Future<Output = Result<(), run::Error>>) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    for end in [&ours, &theirs] {
+        end.set_nonblocking(true).unwrap();
+    }
+    let stream = |end| tokio::net::UnixStream::from_std(end).unwrap();
+    let server = Builder::unix_stream(stream(ours))
+        .server(Guid::from_static_str("0123456789abcdef0123456789abcdef").unwrap())
+        .unwrap()
+        .p2p()
+        .build();
+    let client = Builder::unix_stream(stream(theirs)).p2p().build();
+    let (server, client) = tokio::try_join!(server, client).unwrap();
+    let ground = Ground {
+        machine: Arc::new(Machine {
+            root: node.root(),
+            disk: Some(node.disk()),
+            ..Machine::default()
+        }),
+        clock: Arc::new(SystemClock),
+        // Nothing by itself: what is tested is what is asked for.
+        pace: Pace {
+            first: Duration::from_secs(3600),
+            retry: Duration::from_secs(3600),
+        },
+    };
+    let run = run::run(
+        Some((server, Authority::Peer)),
+        ground,
+        std::future::pending(),
+    );
+    (client, run)
+}
+
+async fn state(updater: &UpdaterProxy<'_>) -> Value {
+    serde_json::from_str(&updater.state().await.unwrap()).unwrap()
+}
+
+/// Wait by signals until the agent is at rest.
+async fn rest(updater: &UpdaterProxy<'_>) -> Value {
+    use futures_util::StreamExt as _;
+    let mut changes = updater.receive_state_changed().await;
+    loop {
+        let state = state(updater).await;
+        if state["busy"] == false {
+            return state;
+        }
+        changes.next().await.unwrap();
+    }
+}
+
+async fn with_agent<F: AsyncFnOnce(UpdaterProxy<'_>)>(node: &Node, test: F) {
+    let (client, run) = agent(node).await;
+    let tested = async {
+        let updater = UpdaterProxy::new(&client).await.unwrap();
+        test(updater).await;
+    };
+    tokio::select! {
+        () = tested => {}
+        ended = run => panic!("the agent ended: {ended:?}"),
+    }
+}
+
+#[tokio::test]
+async fn check_finds_and_stage_arms() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    with_agent(&node, async |updater| {
+        updater.check().await.unwrap();
+        let found = rest(&updater).await;
+        assert_eq!(found["state"]["name"], "available");
+        assert_eq!(found["running"], "1");
+        assert_eq!(
+            found["decision"]["reason"],
+            "2 is the newest release that this node may take"
+        );
+        updater.stage().await.unwrap();
+        let armed = rest(&updater).await;
+        assert_eq!(armed["state"]["name"], "armed", "{armed}");
+        assert_eq!(updater.progress().await.unwrap(), (0, 0));
+    })
+    .await;
+    assert_eq!(node.entries(), ["acl_1.efi", "acl_2+3.efi"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_an_error_that_says_who_must_act() {
+    let site = Site::new();
+    let node = Node::new(&site);
+    with_agent(&node, async |updater| {
+        let error = updater.rollback().await.unwrap_err();
+        let zbus::Error::MethodError(name, Some(text), _) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(name.as_str(), "org.acl.Updater1.Error.Operator");
+        assert_eq!(
+            text,
+            "there is no boot entry of an older release to go back to"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_seen_on_the_bus() {
+    let site = Site::new();
+    let node = Node::new(&site);
+    node.put("etc/acl/updater.d/20.toml", b"chanel = \"stable\"\n");
+    with_agent(&node, async |updater| {
+        let state = rest(&updater).await;
+        assert_eq!(state["state"]["name"], "failed", "{state}");
+        assert_eq!(state["state"]["who"], "operator");
+    })
+    .await;
+}

@@ -1,0 +1,203 @@
+//! Bad input: each is told with what is wrong, where, and what to do, before anything is changed.
+
+use acl_host::file;
+
+use crate::{node::Node, site::Site};
+
+/// Run once; the reason that is told. Nothing on the disk, and none of the boot entries, may have changed.
+fn refused(node: &Node, more: &[&str], code: i32) -> String {
+    let disk = file::read(node.disk()).unwrap();
+    let entries = node.entries();
+    let ran = node.once_with(more);
+    assert_eq!(ran.code, Some(code), "{}", ran.log);
+    assert_eq!(node.entries(), entries);
+    assert!(
+        file::read(node.disk()).unwrap() == disk,
+        "the disk was changed"
+    );
+    assert_eq!(node.would_boot(), "1");
+    let state = node.state();
+    assert_eq!(state["state"]["name"], "failed", "{state}");
+    state["state"]["reason"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_full_esp() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    let told = refused(&node, &["--esp-size", "400000"], 4);
+    assert!(
+        told.starts_with("the boot entry of the release does not fit: the EFI system partition at"),
+        "{told}"
+    );
+    assert!(told.contains("is full"), "{told}");
+    assert_eq!(node.once_with(&["--esp-size", "4000000"]).code, Some(0));
+}
+
+#[test]
+fn a_disk_with_no_second_slot() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::with_slots(&site, 1);
+    let told = {
+        let ran = node.once();
+        assert_eq!(ran.code, Some(4), "{}", ran.log);
+        node.state()["state"]["reason"].as_str().unwrap().to_owned()
+    };
+    assert!(told.contains("has no partition USR-B"), "{told}");
+    assert!(told.contains("install it anew from a disk image"), "{told}");
+    assert_eq!(node.entries(), ["acl_1.efi"]);
+}
+
+#[test]
+fn a_slot_too_small() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    let mut disk = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(node.disk())
+        .unwrap();
+    let mut table = gptman::GPT::read_from(&mut disk, 512).unwrap();
+    table[4].ending_lba -= 3000;
+    table.write_into(&mut disk).unwrap();
+    drop(disk);
+    let told = refused(&node, &[], 4);
+    assert!(
+        told.starts_with(
+            "the usr of release 2 has 1048576 bytes and partition 4 of the slot has 561152"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_unreachable_server() {
+    let site = Site::new();
+    let node = Node::new(&site);
+    node.put(
+        "etc/acl/updater.d/20.toml",
+        b"server = \"http://127.0.0.1:1/\"\n",
+    );
+    let told = refused(&node, &[], 4);
+    assert!(told.contains("http://127.0.0.1:1/"), "{told}");
+}
+
+#[test]
+fn a_server_that_lies_about_the_payload() {
+    let site = Site::new();
+    site.publish("2");
+    for (flipped, node) in each_blob_flipped(&site) {
+        let ran = node.once();
+        assert_eq!(ran.code, Some(5), "{flipped}: {}", ran.log);
+        let told = node.state()["state"]["reason"].as_str().unwrap().to_owned();
+        assert!(told.contains(&flipped), "{flipped}: {told}");
+        assert_eq!(node.would_boot(), "1");
+        assert_eq!(node.entries(), ["acl_1.efi"]);
+    }
+    let node = Node::new(&site);
+    assert_eq!(node.once().code, Some(0));
+}
+
+/// A machine for each blob of the repository, which has one bit flipped until the next is asked for.
+fn each_blob_flipped(site: &Site) -> impl Iterator<Item = (String, Node)> {
+    let blobs = std::fs::read_dir(site.repository().join("blobs")).unwrap();
+    let paths: Vec<_> = blobs.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(paths.len(), 8);
+    let mut restore: Option<(std::path::PathBuf, Vec<u8>)> = None;
+    paths
+        .into_iter()
+        .map(Some)
+        .chain([None])
+        .map_while(move |path| {
+            if let Some((path, whole)) = restore.take() {
+                file::write(path, &whole).unwrap();
+            }
+            let path = path?;
+            let whole = file::read(&path).unwrap();
+            let mut flipped = whole.clone();
+            let middle = flipped.len() / 2;
+            flipped[middle] ^= 1;
+            file::write(&path, &flipped).unwrap();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            restore = Some((path, whole));
+            Some((name, Node::new(site)))
+        })
+}
+
+#[test]
+fn a_state_that_is_damaged() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    node.put(
+        "var/lib/acl/updater/state.json",
+        b"{\"schema\":1,\"state\":{\"na",
+    );
+    let ran = node.once();
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(ran.log.contains("the state was damaged"), "{}", ran.log);
+    let kept = node.root().join("var/lib/acl/updater/state.json.damaged");
+    assert_eq!(file::read(kept).unwrap(), b"{\"schema\":1,\"state\":{\"na");
+    assert_eq!(node.state()["state"]["name"], "armed");
+}
+
+#[test]
+fn a_configuration_with_an_unknown_key() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    node.put("etc/acl/updater.d/20.toml", b"chanel = \"stable\"\n");
+    let told = refused(&node, &[], 3);
+    assert!(
+        told.contains("etc/acl/updater.d/20.toml is not a configuration"),
+        "{told}"
+    );
+    assert!(told.contains("unknown field `chanel`"), "{told}");
+}
+
+#[test]
+fn a_root_of_trust_that_is_missing() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    std::fs::remove_file(node.root().join("etc/acl/trust/root.json")).unwrap();
+    let told = refused(&node, &[], 3);
+    assert!(told.contains("usr/share/acl/trust/root.json"), "{told}");
+}
+
+#[test]
+fn a_machine_whose_own_boot_entry_is_gone_is_not_left_without_one() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    node.once();
+    std::fs::remove_file(node.root().join("efi/EFI/Linux/acl_1.efi")).unwrap();
+    site.publish("3");
+    let ran = node.once();
+    assert_eq!(ran.code, Some(3), "{}", ran.log);
+    assert_eq!(node.entries(), ["acl_2+3.efi"]);
+    assert_eq!(node.would_boot(), "2");
+}
+
+#[test]
+fn a_release_withdrawn_while_it_was_written_is_not_armed() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    let ran = node.run(&[], &mut |line| {
+        if line.contains("effect=\"check\" phase=\"done\"") {
+            site.withdraw("2", "eats data");
+        }
+        false
+    });
+    assert_eq!(ran.code, Some(5), "{}", ran.log);
+    let told = node.state()["state"]["reason"].as_str().unwrap().to_owned();
+    assert!(
+        told.contains("was withdrawn by its publisher: eats data"),
+        "{told}"
+    );
+    assert_eq!(node.entries(), ["acl_1.efi"]);
+}

@@ -1,0 +1,110 @@
+//! A real release repository, served on loopback.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use acl_host::clock::{Clock, SystemClock};
+use acl_release::{
+    channel::Offer,
+    repository::{publish::Publisher, serve::serve},
+    trust::{keys::Keyring, roles::Lifetimes},
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot};
+
+use crate::artifact;
+
+/// The repository, and its server on a thread of its own.
+pub(crate) struct Site {
+    dir: TempDir,
+    address: SocketAddr,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Site {
+    /// An empty repository with the channel `stable`.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let site_keys = dir.path().join("keys");
+        std::fs::create_dir_all(&site_keys).unwrap();
+        let repository = dir.path().join("repository");
+        publisher(dir.path())
+            .init(&["stable".parse().unwrap()])
+            .unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                let stopped = async { drop(stopped.await) };
+                serve(listener, &repository, stopped).await.unwrap();
+            });
+        });
+        Self {
+            dir,
+            address: told.recv().unwrap(),
+            _stop: stop,
+        }
+    }
+
+    /// Build and publish a release.
+    pub(crate) fn publish(&self, version: &str) {
+        let build = self.build(version);
+        let publisher = publisher(self.dir.path());
+        publisher.add(&build, 1, &mut |_, _| {}).unwrap();
+        let offer = Offer::new(version.parse().unwrap(), SystemClock.now());
+        publisher
+            .promote(&"stable".parse().unwrap(), offer)
+            .unwrap();
+    }
+
+    /// The directory with the build of a release, made when it is not there.
+    pub(crate) fn build(&self, version: &str) -> PathBuf {
+        let dir = self.dir.path().join("builds").join(version);
+        if !dir.exists() {
+            artifact::write_build(&dir, version);
+        }
+        dir
+    }
+
+    /// Change a release's offer in the channel.
+    pub(crate) fn withdraw(&self, version: &str, why: &str) {
+        let change = |offer: &mut Offer| offer.withdrawn = Some(why.into());
+        publisher(self.dir.path())
+            .amend(
+                &"stable".parse().unwrap(),
+                &version.parse().unwrap(),
+                change,
+            )
+            .unwrap();
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    pub(crate) fn trusted_root(&self) -> Vec<u8> {
+        acl_host::file::read(self.repository().join("metadata/1.root.json")).unwrap()
+    }
+
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.dir.path().join("repository")
+    }
+}
+
+fn publisher(dir: &Path) -> Publisher {
+    let keys = Keyring {
+        dir: Some(dir.join("keys")),
+        ..Keyring::default()
+    };
+    let clock = Arc::new(SystemClock);
+    Publisher::new(&dir.join("repository"), keys, Lifetimes::default(), clock).unwrap()
+}
