@@ -44,6 +44,16 @@ pub enum PeError {
     /// No room for one more section header before the first section's data.
     #[error("its headers have no room for the section {0}")]
     NoRoom(String),
+    /// New content does not fit into the section that is there.
+    #[error("its section {name} has room for {room} bytes, and {len} are needed")]
+    SectionFull {
+        /// The section.
+        name: String,
+        /// Bytes of the new content.
+        len: usize,
+        /// Bytes that the section has in the file.
+        room: usize,
+    },
     /// A section's name has more than eight bytes.
     #[error("the section name {0} has more than 8 bytes")]
     LongName(String),
@@ -193,6 +203,32 @@ impl Image {
         self.set(self.optional(CHECK_SUM), 0)?;
         self.set_section_count(count + 1);
         Ok(())
+    }
+
+    /// Puts new content into the section called `name`, or appends it as data when there is none.
+    ///
+    /// # Errors
+    /// [`PeError::SectionFull`], and those of [`Self::add_section`].
+    pub fn put_section(&mut self, name: &str, data: &[u8]) -> Result<(), PeError> {
+        let sections = self.sections();
+        let Some(index) = sections.iter().position(|section| section.name == name) else {
+            return self.add_section(name, data, Content::Data);
+        };
+        let Section {
+            offset,
+            file_len: room,
+            ..
+        } = sections[index];
+        if data.len() > room {
+            return Err(PeError::SectionFull {
+                name: name.to_owned(),
+                len: data.len(),
+                room,
+            });
+        }
+        self.bytes[offset..offset + room].fill(0);
+        self.bytes[offset..offset + data.len()].copy_from_slice(data);
+        self.set(self.section_header(index) + 8, data.len())
     }
 
     /// Pads the file to eight bytes, as a certificate table after it needs it.

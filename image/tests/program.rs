@@ -45,7 +45,8 @@ pub(crate) fn program() -> Vec<u8> {
         put(at + 36, &flags.to_le_bytes());
     }
     bytes.extend([0xc3; 0x200]);
-    bytes.extend([b's'; 0x200]);
+    bytes.extend(b"sbat,1,old\nstub,1,Stub\n");
+    bytes.resize(0x800, 0);
     bytes
 }
 

@@ -4,6 +4,11 @@ use acl_image::step::uki::{self, Sections};
 use crate::program::program;
 
 const OSREL: &[u8] = b"ID=acl\nIMAGE_VERSION=1.0.0\n";
+const SBAT: &[u8] = b"sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md
+stub,1,Stub
+stub,1,Stub
+uki,1,UKI,uki,1,https://uapi-group.org/specifications/specs/unified_kernel_image/
+\0";
 const CMDLINE: &[u8] = b"usrhash=00 panic=3";
 
 fn build(stub: &[u8], kernel: &[u8]) -> Result<Vec<u8>, acl_image::Error> {
@@ -29,7 +34,7 @@ fn each_part_becomes_a_section_after_those_of_the_stub() {
         .collect();
     let wanted = [
         (".text", 0x1000, 0x200, 0x400, 0x200),
-        (".sbat", 0x2000, 0x200, 0x600, 0x200),
+        (".sbat", 0x2000, SBAT.len(), 0x600, 0x200),
         (".osrel", 0x3000, 27, 0x800, 0x200),
         (".cmdline", 0x4000, 18, 0xa00, 0x200),
         (".uname", 0x5000, 10, 0xc00, 0x200),
@@ -43,7 +48,7 @@ fn each_part_becomes_a_section_after_those_of_the_stub() {
     assert_eq!(image.content(".osrel"), Some(OSREL));
     assert_eq!(image.content(".cmdline"), Some(CMDLINE));
     assert_eq!(image.content(".linux"), Some(program().as_slice()));
-    assert_eq!(image.content(".sbat"), Some([b's'; 0x200].as_slice()));
+    assert_eq!(image.content(".sbat"), Some(SBAT));
     assert_eq!(image.bytes().len(), 0x1600 + 0x1400);
     let field =
         |at: usize| u32::from_le_bytes(image.bytes()[0x98 + at..0x9c + at].try_into().unwrap());
@@ -52,6 +57,18 @@ fn each_part_becomes_a_section_after_those_of_the_stub() {
         field(8),
         0x200 + 27 + 18 + 10 + 0x800 + 5000,
         "SizeOfInitializedData"
+    );
+}
+
+#[test]
+fn revocation_lines_that_do_not_fit_are_an_error() {
+    let mut kernel = program();
+    let line = [b"sbat,1\n".as_slice(), &[b'x'; 400]].concat();
+    kernel[0x600..0x600 + line.len()].copy_from_slice(&line);
+    let error = build(&program(), &kernel).unwrap_err();
+    assert_eq!(
+        acl_host::error::chain(&error),
+        "cannot make the unified kernel image: its section .sbat has room for 512 bytes, and 572 are needed"
     );
 }
 

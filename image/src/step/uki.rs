@@ -2,8 +2,12 @@
 //!
 //! Source: UAPI.5 "Unified Kernel Image"; the layout of the sections is that of systemd's `ukify`.
 
+mod sbat;
+
 use crate::Error;
 use crate::pe::{Content, Image};
+
+const SBAT: &str = ".sbat";
 
 /// What a UKI is made of, each as the bytes of its section.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +24,7 @@ pub struct Sections<'a> {
     pub initrd: &'a [u8],
 }
 
-/// Appends the sections to systemd's stub (`linuxx64.efi.stub`); the stub's own `.sbat` stays.
+/// Appends the sections to systemd's stub (`linuxx64.efi.stub`); the stub's `.sbat` gets the kernel's lines.
 ///
 /// The result is unsigned and depends on nothing but the arguments.
 ///
@@ -47,5 +51,8 @@ pub fn build(stub: &[u8], sections: Sections<'_>) -> Result<Vec<u8>, Error> {
             .add_section(name, data, content)
             .map_err(Error::AddSection)?;
     }
+    let parts = [image.content(SBAT), kernel.content(SBAT)];
+    let sbat = sbat::merge(parts.into_iter().flatten());
+    image.put_section(SBAT, &sbat).map_err(Error::AddSection)?;
     Ok(image.into_bytes())
 }
