@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use acl_host::Who;
 
 use crate::pe::PeError;
-use crate::recipe::Place;
+use crate::recipe::{Place, Size};
 
 /// A failed action of the builder, named for the action.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +99,22 @@ pub enum Error {
         place: Place,
         package: String,
         file: String,
+    },
+
+    // The request
+    #[error(
+        "{version:?} cannot be a version: it is made of letters, digits and the characters `.`, `^`, `~` and `-`"
+    )]
+    Version { version: String },
+    #[error("there is no program {}: build it first (`cargo build --release`), or name its directory with --programs", path.display())]
+    NoProgram { path: PathBuf },
+    #[error(
+        "/usr takes {size} of its slot of {slot}, and a quarter must stay free for later releases: set image.usr to {needed} or more, or leave packages out"
+    )]
+    SlotTooSmall {
+        size: Size,
+        slot: Size,
+        needed: Size,
     },
 
     // Keys
@@ -202,6 +218,9 @@ impl Error {
             | Self::Resolve { .. }
             | Self::UselessOmission { .. }
             | Self::Unpack { .. }
+            | Self::Version { .. }
+            | Self::NoProgram { .. }
+            | Self::SlotTooSmall { .. }
             | Self::NoFileToTake { .. }
             | Self::ReadKey { .. }
             | Self::HalfPair { .. }

@@ -2,6 +2,8 @@
 
 pub mod archive;
 pub mod authenticode;
+pub mod build;
+pub mod description;
 pub mod digest;
 mod error;
 pub mod keys;
@@ -13,5 +15,7 @@ pub mod recipe;
 pub mod resolve;
 mod sparse;
 pub mod step;
+pub mod tools_tree;
+pub mod workspace;
 
 pub use error::Error;

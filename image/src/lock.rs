@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::archive::package::Package;
+use crate::description::to_json;
 use crate::recipe::{Named, Recipe};
 
 const SCHEMA: u32 = 1;
@@ -133,9 +134,7 @@ impl Lock {
     /// # Errors
     /// [`Error::WriteDocument`], which would be a bug.
     pub fn to_json(&self) -> Result<Vec<u8>, Error> {
-        let mut bytes = serde_json::to_vec_pretty(self).map_err(Error::WriteDocument)?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        to_json(self)
     }
 
     /// Everything that has to be fetched.

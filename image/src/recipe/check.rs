@@ -13,6 +13,7 @@ use super::{
     Source, Take, Tools, merge::beside,
 };
 use crate::Error;
+use crate::step::prune;
 
 /// The only form of recipes so far.
 const SCHEMA: u32 = 1;
@@ -220,6 +221,7 @@ fn add_content(file: &File, recipe: &mut Recipe) -> Result<(), Error> {
     for removal in &written.removals {
         relative(file, &removal.pattern)?;
         let pattern = named(file, &removal.pattern);
+        prune::pattern(&pattern.name).map_err(|error| at(&pattern.place, error.to_string()))?;
         let reason = reason(&pattern.place, &removal.reason)?;
         recipe.removals.push(Removal { pattern, reason });
     }

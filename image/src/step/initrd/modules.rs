@@ -48,6 +48,13 @@ pub(super) fn add(
         path: std::env::temp_dir(),
         source,
     })?;
+    // depmod looks below `/lib`, as on a system with the merged `/usr`.
+    std::os::unix::fs::symlink("usr/lib", scratch.path().join("lib")).map_err(|source| {
+        Error::ChangeTree {
+            path: scratch.path().join("lib"),
+            source,
+        }
+    })?;
     for path in wanted
         .iter()
         .map(PathBuf::from)
