@@ -81,6 +81,14 @@ pub enum Error {
         source: Box<tough::error::Error>,
     },
     #[error(
+        "the metadata of role {role} at {url} is refused: it says that it is of type {found:?}"
+    )]
+    MetadataType {
+        role: String,
+        url: Box<Url>,
+        found: String,
+    },
+    #[error(
         "the metadata of role {role} at {url} expired at {expired}, it is {now}: the publisher must refresh the repository, or this machine's clock is wrong, or someone keeps back news"
     )]
     Expired {

@@ -89,10 +89,9 @@ impl Http {
                 format!("bytes={}-{}", bytes.start, bytes.end.saturating_sub(1)),
             );
         }
-        let response = request.send().await.map_err(|source| Error::Connect {
-            url: url.clone().into(),
-            source: source.without_url(),
-        })?;
+        let position = bytes.map_or(0, |bytes| bytes.start);
+        let sent = request.send().await;
+        let response = sent.map_err(|source| unanswered(url, position, source))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -139,6 +138,21 @@ impl Http {
             }
             body.extend_from_slice(&piece);
         }
+    }
+}
+
+/// A request that got no answer: nobody there, or a connection that broke.
+fn unanswered(url: &Url, position: u64, source: reqwest::Error) -> Error {
+    let (url, connected) = (url.clone().into(), !source.is_connect());
+    let source = source.without_url();
+    if connected {
+        Error::Transfer {
+            url,
+            position,
+            source,
+        }
+    } else {
+        Error::Connect { url, source }
     }
 }
 

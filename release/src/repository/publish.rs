@@ -74,7 +74,8 @@ impl Publisher {
                 source,
             }
         };
-        let lock = File::create(&path).map_err(failed("make"))?;
+        let open = File::options().create(true).append(true).open(&path);
+        let lock = open.map_err(failed("make"))?;
         lock.try_lock()
             .map_err(|error| failed("take the lock of another acl-release")(error.into()))?;
         Ok(Self {

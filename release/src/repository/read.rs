@@ -20,7 +20,7 @@ use crate::repository::documents::{Document, listed};
 use crate::repository::fetch::{Fetch, join};
 use crate::repository::http::Http;
 use crate::repository::kept::Kept;
-use crate::repository::transport::Recorder;
+use crate::repository::transport::{Recorder, role_of};
 use crate::version::Version;
 
 /// A repository whose metadata was found good.
@@ -259,31 +259,9 @@ fn explain(error: tough::error::Error, recorder: &Recorder, metadata: Url) -> Er
     }
 }
 
-/// The role whose metadata lies at an address: `7.snapshot.json` is `snapshot`.
-fn role_of(url: &Url) -> String {
-    let file = url.path().rsplit('/').next().unwrap_or_default();
-    let name = file.strip_suffix(".json").unwrap_or(file);
-    match name.split_once('.') {
-        Some((version, role)) if version.bytes().all(|b| b.is_ascii_digit()) => role.to_owned(),
-        _ => name.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn roles_by_their_files() {
-        for (file, role) in [
-            ("timestamp.json", "timestamp"),
-            ("12.root.json", "root"),
-            ("3.channel-stable.json", "channel-stable"),
-        ] {
-            let url = format!("http://localhost/metadata/{file}").parse().unwrap();
-            assert_eq!(role_of(&url), role);
-        }
-    }
 
     #[test]
     fn addresses() {

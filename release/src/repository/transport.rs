@@ -1,7 +1,10 @@
 //! TUF metadata over our HTTP client, remembering what was fetched last, so that an error can name it.
 
+use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
+use futures_util::stream;
 use tough::{Transport, TransportError, TransportErrorKind, TransportStream, async_trait};
 use url::Url;
 
@@ -50,24 +53,85 @@ impl Recorder {
 
 #[async_trait]
 impl Transport for Recorder {
+    /// A file that is not there fails at once, any other fault as the stream is read: only so does tough tell "there is
+    /// no newer root" from "the newer root cannot be read".
     async fn fetch(&self, url: Url) -> Result<TransportStream, TransportError> {
         self.record(&url, None);
-        match self.http.document(&url, LARGEST).await {
-            Ok(bytes) => Ok(Box::pin(futures_util::stream::once(std::future::ready(
-                Ok(bytes),
-            )))),
-            Err(error) => {
-                let missing = matches!(&error, Error::Status { status, .. } if status.as_u16() == 404 || status.as_u16() == 403);
-                let kind = if missing {
-                    TransportErrorKind::FileNotFound
-                } else {
-                    TransportErrorKind::Other
-                };
-                let failure =
-                    TransportError::new_with_cause(kind, &url, acl_host::error::chain(&error));
-                self.record(&url, Some(error));
-                Err(failure)
-            }
+        let document = self.http.document(&url, LARGEST).await;
+        let checked = document.and_then(|bytes| check_type(&url, bytes));
+        let item = checked.map_err(|error| {
+            let kind = if is_missing(&error) {
+                TransportErrorKind::FileNotFound
+            } else {
+                TransportErrorKind::Other
+            };
+            let told = TransportError::new_with_cause(kind, &url, acl_host::error::chain(&error));
+            self.record(&url, Some(error));
+            told
+        });
+        match item {
+            Err(error) if error.kind() == TransportErrorKind::FileNotFound => Err(error),
+            item => Ok(Box::pin(stream::once(ready(item)))),
+        }
+    }
+}
+
+/// Whether a server says that there is no such file; object stores say 403 when they do not list.
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Status { status, .. } if [403, 404, 410].contains(&status.as_u16()))
+}
+
+/// Metadata must say of which type it is. tough ignores what is written there and puts in what it expects, so that a
+/// changed type would be the one change that no signature shows.
+fn check_type(url: &Url, bytes: Bytes) -> Result<Bytes, Error> {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        signed: Signed,
+    }
+    #[derive(serde::Deserialize)]
+    struct Signed {
+        _type: String,
+    }
+    let role = role_of(url);
+    let expected = if role.starts_with("channel-") {
+        "targets"
+    } else {
+        &role
+    };
+    match serde_json::from_slice::<Document>(&bytes) {
+        Ok(document) if document.signed._type != expected => Err(Error::MetadataType {
+            role,
+            url: url.clone().into(),
+            found: document.signed._type,
+        }),
+        // What is not metadata at all is tough's to refuse.
+        _ => Ok(bytes),
+    }
+}
+
+/// The role whose metadata lies at an address: `7.snapshot.json` is `snapshot`.
+pub(crate) fn role_of(url: &Url) -> String {
+    let file = url.path().rsplit('/').next().unwrap_or_default();
+    let name = file.strip_suffix(".json").unwrap_or(file);
+    match name.split_once('.') {
+        Some((version, role)) if version.bytes().all(|b| b.is_ascii_digit()) => role.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::role_of;
+
+    #[test]
+    fn roles_by_their_files() {
+        for (file, role) in [
+            ("timestamp.json", "timestamp"),
+            ("12.root.json", "root"),
+            ("3.channel-stable.json", "channel-stable"),
+        ] {
+            let url = format!("http://localhost/metadata/{file}").parse().unwrap();
+            assert_eq!(role_of(&url), role);
         }
     }
 }

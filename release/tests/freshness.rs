@@ -1,0 +1,231 @@
+//! Metadata that is older than what was seen, or expired, is refused; so is a clock that goes back.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use acl_host::Who;
+use acl_host::clock::FixedClock;
+use acl_release::Error;
+use acl_release::repository::publish::Renewal;
+use jiff::SignedDuration;
+
+use crate::site::{Site, error, files, stable, told};
+
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).unwrap());
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(file, target).unwrap();
+    }
+}
+
+/// Puts an old state of the repository in the place of the new one.
+fn go_back(site: &Site, old: &Path) {
+    std::fs::remove_dir_all(site.path("repo/metadata")).unwrap();
+    copy(old, &site.path("repo/metadata"));
+}
+
+#[tokio::test]
+async fn an_older_repository_offered_as_newest() {
+    let site = Site::new().await;
+    let old = site.path("old");
+    copy(&site.path("repo/metadata"), &old);
+    site.release("2", 2);
+    site.open("node").await.unwrap();
+    go_back(&site, &old);
+    let refused = error(site.open("node").await);
+    assert_eq!(refused.who(), Who::Server);
+    let expected = format!(
+        "the metadata of role timestamp at {} is refused: Found version 3 of timestamp metadata when we had previously fetched version 5",
+        site.url("metadata/timestamp.json")
+    );
+    assert_eq!(acl_host::error::chain(&refused), expected);
+    // A node that never saw the newer state cannot know.
+    site.open("new-node").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_repository_leaves_no_trace_and_the_good_one_is_taken_again() {
+    let site = Site::new().await;
+    site.open("node").await.unwrap();
+    let known = site.path("known");
+    copy(&site.path("node"), &known);
+    crate::site::flip(&site.path("repo/metadata/2.targets.json"), 100);
+    error(site.open("node").await);
+    for file in files(&known) {
+        let name = file.file_name().unwrap();
+        assert_eq!(
+            std::fs::read(&file).unwrap(),
+            std::fs::read(site.path("node").join(name)).unwrap()
+        );
+    }
+    assert_eq!(files(&site.path("node")).len(), files(&known).len());
+    crate::site::flip(&site.path("repo/metadata/2.targets.json"), 100);
+    site.open("node").await.unwrap();
+}
+
+/// Renews every role but one, long after all were signed; exactly that one must be found expired.
+#[tokio::test]
+async fn each_role_expires() {
+    let all = [
+        Renewal::Root,
+        Renewal::Targets,
+        Renewal::Channel(stable()),
+        Renewal::Snapshot,
+    ];
+    let cases = [
+        ("root", "1.root.json", 0, 366),
+        ("targets", "2.targets.json", 1, 366),
+    ];
+    for (role, file, left_out, days) in cases {
+        let site = Site::new().await;
+        site.clock.advance(SignedDuration::from_hours(24 * days));
+        let renewals: Vec<Renewal> = all
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != left_out)
+            .map(|(_, role)| role.clone())
+            .collect();
+        site.publisher().refresh(&renewals).unwrap();
+        let told = told(site.open("node").await);
+        let expected = format!(
+            "the metadata of role {role} at {} expired at 2027-11-01T00:00:00Z, it is 2027-11-02T00:00:00Z: ",
+            site.url(&format!("metadata/{file}"))
+        );
+        assert!(told.starts_with(&expected), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn timestamp_and_snapshot_expire_without_refresh() {
+    let site = Site::new().await;
+    let mut repository = site.open("node").await.unwrap();
+    site.clock.advance(SignedDuration::from_hours(24 * 7));
+    repository.refresh().await.unwrap();
+    site.clock.advance(SignedDuration::from_secs(1));
+    // Freshness at the time of arming: the repository that was open all the time is asked again.
+    let expired = error(repository.refresh().await);
+    assert!(
+        matches!(&expired, Error::Expired { role, .. } if role == "timestamp"),
+        "{expired}"
+    );
+    assert_eq!(expired.who(), Who::Server);
+    site.clock.advance(SignedDuration::from_hours(24 * 24));
+    site.publisher().refresh(&[Renewal::Timestamp]).unwrap();
+    let expired = error(repository.refresh().await);
+    assert!(
+        matches!(&expired, Error::Expired { role, .. } if role == "snapshot"),
+        "{expired}"
+    );
+    site.publisher()
+        .refresh(&[Renewal::Snapshot, Renewal::Timestamp])
+        .unwrap();
+    repository.refresh().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_expired_channel_is_refused_and_harms_no_other() {
+    let site = Site::new().await;
+    site.clock.advance(SignedDuration::from_hours(24 * 91));
+    site.publisher()
+        .refresh(&[Renewal::Channel("beta".parse().unwrap())])
+        .unwrap();
+    let repository = site.open("node").await.unwrap();
+    let expired = error(repository.channel(&stable()).await);
+    assert!(
+        matches!(&expired, Error::Expired { role, .. } if role == "channel-stable"),
+        "{expired}"
+    );
+    assert_eq!(
+        repository
+            .channel(&"beta".parse().unwrap())
+            .await
+            .unwrap()
+            .releases,
+        []
+    );
+}
+
+/// A server that hides that a root was replaced finds a node that remembers it.
+#[tokio::test]
+async fn a_newer_root_is_remembered() {
+    let site = Site::new().await;
+    site.publisher().refresh(&[Renewal::Root]).unwrap();
+    site.open("node").await.unwrap();
+    std::fs::remove_file(site.path("repo/metadata/2.root.json")).unwrap();
+    site.open("node").await.unwrap();
+    let root: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(site.path("node/root.json")).unwrap()).unwrap();
+    assert_eq!(root["signed"]["version"], 2);
+}
+
+/// What a power cut left of the files that a node keeps does not stop it.
+#[tokio::test]
+async fn damaged_memory_is_made_anew() {
+    let site = Site::new().await;
+    site.open("node").await.unwrap();
+    for name in [
+        "root.json",
+        "timestamp.json",
+        "snapshot.json",
+        "targets.json",
+        "ancestor",
+    ] {
+        acl_host::file::scratch(site.path("node").join(name), b"{\"sig").unwrap();
+        site.open("node").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn another_publisher_is_not_trusted() {
+    let (site, other) = (Site::new().await, Site::new().await);
+    std::fs::copy(
+        other.path("repo/metadata/1.root.json"),
+        site.path("root.json"),
+    )
+    .unwrap();
+    let told = told(site.open("node").await);
+    assert!(
+        told.starts_with("the metadata of role timestamp at "),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("Signature threshold of 1 not met for role timestamp (0 valid signatures)"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_trusted_root_that_is_none() {
+    let site = Site::new().await;
+    acl_host::file::scratch(site.path("root.json"), b"{}").unwrap();
+    let refused = error(site.open("node").await);
+    assert_eq!(refused.who(), Who::Operator);
+    assert!(
+        refused
+            .to_string()
+            .starts_with("the trusted root is not TUF metadata ("),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_is_the_one_that_counts() {
+    let site = Site::new().await;
+    let root = std::fs::read(site.path("repo/metadata/1.root.json")).unwrap();
+    for (now, good) in [
+        ("2026-11-08T00:00:00Z", true),
+        ("2026-11-08T00:00:01Z", false),
+    ] {
+        let clock = Arc::new(FixedClock::new(now.parse().unwrap()));
+        let opened = acl_release::repository::read::Repository::open(
+            &site.url(""),
+            &root,
+            &site.path(now),
+            crate::site::http(),
+            clock,
+        )
+        .await;
+        assert_eq!(opened.is_ok(), good, "{now}");
+    }
+}

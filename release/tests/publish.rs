@@ -1,0 +1,355 @@
+//! The publisher: what it refuses, what it leaves out, and that readers never meet half of a change.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use acl_host::Who;
+use acl_release::channel::Offer;
+use acl_release::choose::{Reason, Stand, choose};
+use acl_release::repository::publish::{Publisher, Renewal};
+use acl_release::repository::store::{Metadata, Store};
+use acl_release::trust::keys::{KeySource, Keyring};
+use acl_release::trust::roles::Lifetimes;
+
+use crate::site::{BEGIN, Site, build, error, files, flip, stable, told, version};
+
+#[tokio::test]
+async fn a_release_is_paused_resumed_and_withdrawn() {
+    let site = Site::new().await;
+    site.release("2", 2);
+    let stand = Stand {
+        running: version("1"),
+        failed: Default::default(),
+    };
+    let decide = async || {
+        let channel = site
+            .open("node")
+            .await
+            .unwrap()
+            .channel(&stable())
+            .await
+            .unwrap();
+        let decision = choose(&stand, &channel, BEGIN.parse().unwrap());
+        (decision.take.clone(), decision.verdicts[0].reason.clone())
+    };
+    assert_eq!(decide().await, (Some(version("2")), Reason::Newest));
+    site.publisher()
+        .amend(&stable(), &version("2"), |offer| offer.paused = true)
+        .unwrap();
+    assert_eq!(decide().await, (None, Reason::Paused));
+    site.publisher()
+        .amend(&stable(), &version("2"), |offer| offer.paused = false)
+        .unwrap();
+    assert_eq!(decide().await, (Some(version("2")), Reason::Newest));
+    site.publisher()
+        .amend(&stable(), &version("2"), |offer| {
+            offer.withdrawn = Some("breaks DNS".into())
+        })
+        .unwrap();
+    assert_eq!(
+        decide().await,
+        (None, Reason::Withdrawn("breaks DNS".into()))
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_published() {
+    let site = Site::new().await;
+    let publisher = site.publisher();
+    let offer = |text| Offer::new(version(text), BEGIN.parse().unwrap());
+    assert_eq!(
+        told(publisher.init(&[stable()])),
+        format!(
+            "{} exists already: a repository is made only once",
+            site.path("repo").display()
+        )
+    );
+    assert_eq!(
+        told(publisher.promote(&stable(), offer("7"))),
+        "the repository has no release 7: run `acl-release add` first"
+    );
+    assert_eq!(
+        told(publisher.promote(&stable(), offer("1"))),
+        "channel 'stable' has release 1 already"
+    );
+    assert_eq!(
+        told(publisher.promote(&"x".parse().unwrap(), offer("1"))),
+        "the repository has no channel 'x'; it has beta, stable"
+    );
+    let amended = publisher.amend(&stable(), &version("7"), |_| {});
+    assert_eq!(
+        told(amended),
+        "channel 'stable' does not offer release 7: run `acl-release promote` first"
+    );
+}
+
+#[tokio::test]
+async fn builds_that_are_not_whole() {
+    let site = Site::new().await;
+    let add = |dir: &std::path::Path| told(site.publisher().add(dir, 1, &mut |_, _| {}));
+    let before = files(&site.path("repo")).len();
+    let empty = site.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    assert!(
+        add(&empty).ends_with("it holds no <image>_<version>.json; run `acl-image build` first")
+    );
+    let broken = build(&site.path("builds"), "2", 2);
+    std::fs::remove_file(broken.join("uki")).unwrap();
+    assert!(
+        add(&broken).ends_with("cannot be used: uki is missing"),
+        "{}",
+        add(&broken)
+    );
+    let broken = build(&site.path("builds"), "3", 3);
+    flip(&broken.join("usr"), 5000);
+    assert!(
+        add(&broken).contains("cannot be used: "),
+        "{}",
+        add(&broken)
+    );
+    let broken = build(&site.path("builds"), "4", 4);
+    std::fs::copy(site.path("builds/1/signature"), broken.join("signature")).unwrap();
+    assert!(
+        add(&broken).contains("/4/signature signs the root hash "),
+        "{}",
+        add(&broken)
+    );
+    let other = build(&site.path("elsewhere"), "1", 9);
+    assert_eq!(
+        add(&other),
+        "release 1 for x86-64 is in the repository already, with other content: give the new build a new version"
+    );
+    // The last of them was packed before its version was looked up; nothing else was written.
+    let after: Vec<_> = files(&site.path("repo"));
+    assert!(
+        after
+            .iter()
+            .skip(before)
+            .all(|path| path.to_string_lossy().contains("/blobs/"))
+    );
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_packed_again() {
+    let site = Site::new().await;
+    let times = || -> BTreeMap<_, _> {
+        files(&site.path("repo"))
+            .into_iter()
+            .map(|path| {
+                (
+                    path.clone(),
+                    std::fs::metadata(path).unwrap().modified().unwrap(),
+                )
+            })
+            .collect()
+    };
+    let before = times();
+    let again = site
+        .publisher()
+        .add(&site.path("builds/1"), 1, &mut |_, _| {})
+        .unwrap();
+    assert_eq!(times(), before);
+    // Another release with the same files takes over its blobs.
+    let blobs = || files(&site.path("repo/blobs")).len();
+    let count = blobs();
+    assert_eq!(site.release("2", 1).artifacts, again.artifacts);
+    assert_eq!(blobs(), count);
+}
+
+#[tokio::test]
+async fn keys_that_are_missing_or_foreign() {
+    let site = Site::new().await;
+    let timestamp = site.path("keys/timestamp.key");
+    let before = files(&site.path("repo/metadata")).len();
+    std::fs::copy(site.path("keys/root.key"), &timestamp).unwrap();
+    let refused = error(
+        site.publisher()
+            .refresh(&[Renewal::Snapshot, Renewal::Timestamp]),
+    );
+    assert_eq!(refused.who(), Who::Operator);
+    let expected = format!(
+        "the key of role timestamp ({}) is not among those that the repository trusts for it",
+        timestamp.display()
+    );
+    assert_eq!(refused.to_string(), expected);
+    acl_host::file::scratch(&timestamp, b"garbage").unwrap();
+    assert!(
+        told(site.publisher().refresh(&[Renewal::Timestamp]))
+            .contains("timestamp.key is not an Ed25519 private key in PKCS#8")
+    );
+    std::fs::remove_file(&timestamp).unwrap();
+    assert!(
+        told(site.publisher().refresh(&[Renewal::Timestamp]))
+            .starts_with("there is no key for role timestamp: expected ")
+    );
+    assert_eq!(files(&site.path("repo/metadata")).len(), before);
+}
+
+/// Promoting takes the keys of the channel, snapshot and timestamp; those of root and targets stay where builds are.
+#[tokio::test]
+async fn promoting_needs_no_key_of_building() {
+    let site = Site::new().await;
+    let build = build(&site.path("builds"), "2", 2);
+    site.publisher().add(&build, 1, &mut |_, _| {}).unwrap();
+    for role in ["root", "targets", "channel-beta"] {
+        std::fs::remove_file(site.path("keys").join(format!("{role}.key"))).unwrap();
+    }
+    site.publisher()
+        .promote(&stable(), Offer::new(version("2"), BEGIN.parse().unwrap()))
+        .unwrap();
+    assert_eq!(
+        site.open("node")
+            .await
+            .unwrap()
+            .channel(&stable())
+            .await
+            .unwrap()
+            .releases
+            .len(),
+        2
+    );
+}
+
+/// A signing command by openssl, as an operator would put one before a hardware module.
+#[tokio::test]
+async fn a_command_signs() {
+    let site = Site::new().await;
+    let (key, script) = (site.path("keys/timestamp.key"), site.path("hsm"));
+    let text = format!(
+        "#!/bin/sh\nset -e\ncase $2 in\npublic) openssl pkey -in {0} -pubout -outform DER | tail -c 32 ;;\n\
+         sign) cat > $1; openssl pkeyutl -sign -rawin -inkey {0} -in $1 | base64 -w0 ;;\nesac\n",
+        key.with_extension("hidden").display()
+    );
+    acl_host::file::scratch(&script, text.as_bytes()).unwrap();
+    std::fs::rename(&key, key.with_extension("hidden")).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let publisher = |command: String| {
+        let named = BTreeMap::from([("timestamp".to_owned(), KeySource::Command(command))]);
+        let keys = Keyring {
+            dir: Some(site.path("keys")),
+            named,
+        };
+        Publisher::new(
+            &site.path("repo"),
+            keys,
+            Lifetimes::default(),
+            site.clock.clone(),
+        )
+        .unwrap()
+    };
+    publisher(format!(
+        "{} {}",
+        script.display(),
+        site.path("message").display()
+    ))
+    .refresh(&[Renewal::Timestamp])
+    .unwrap();
+    site.open("node").await.unwrap();
+    let failed = error(publisher("/bin/false".to_owned()).refresh(&[Renewal::Timestamp]));
+    assert_eq!(failed.who(), Who::Operator);
+    assert!(
+        failed
+            .to_string()
+            .starts_with("the command /bin/false for the key of role timestamp failed: "),
+        "{failed}"
+    );
+    let failed = error(publisher("/bin/echo hello".to_owned()).refresh(&[Renewal::Timestamp]));
+    assert!(
+        failed
+            .to_string()
+            .contains(" public prints 13 bytes that are not 32 bytes"),
+        "{failed}"
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_repository_is_not_built_upon() {
+    let site = Site::new().await;
+    for (file, at) in [
+        ("metadata/2.targets.json", 60),
+        ("metadata/1.root.json", 300),
+        ("metadata/timestamp.json", 60),
+        ("metadata/2.channel-stable.json", 60),
+    ] {
+        let path = site.path("repo").join(file);
+        flip(&path, at);
+        let told = told(site.publisher().refresh(&[Renewal::Timestamp]));
+        assert!(told.starts_with(&path.display().to_string()), "{told}");
+        flip(&path, at);
+    }
+    site.publisher().refresh(&[Renewal::Timestamp]).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_power_cut_left_is_written_over() {
+    let site = Site::new().await;
+    for name in ["3.targets.json", "4.snapshot.json", ".timestamp.json.new"] {
+        acl_host::file::scratch(site.path("repo/metadata").join(name), b"half").unwrap();
+    }
+    site.open("node").await.unwrap();
+    site.release("2", 2);
+    let channel = site
+        .open("node")
+        .await
+        .unwrap()
+        .channel(&stable())
+        .await
+        .unwrap();
+    assert_eq!(channel.releases.len(), 2);
+}
+
+#[tokio::test]
+async fn one_publisher_at_a_time() {
+    let site = Site::new().await;
+    let _first = site.publisher();
+    let second = Publisher::new(
+        &site.path("repo"),
+        Keyring::default(),
+        Lifetimes::default(),
+        site.clock.clone(),
+    );
+    assert!(told(second).starts_with("cannot take the lock of another acl-release "));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_never_meet_half_of_a_change() {
+    let site = Site::new().await;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 2..12 {
+                site.release(&number.to_string(), 1);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                let mut seen = 1;
+                while !done.load(Ordering::Relaxed) {
+                    let repository = site.open("node").await.unwrap();
+                    let releases = repository.channel(&stable()).await.unwrap().releases;
+                    assert!(releases.len() >= seen);
+                    seen = releases.len();
+                    repository
+                        .manifest(&releases[seen - 1].version, "x86-64")
+                        .await
+                        .unwrap();
+                }
+            });
+        });
+    });
+}
+
+#[tokio::test]
+async fn versions_grow_by_one() {
+    let site = Site::new().await;
+    let metadata = Metadata::load(&Store::new(&site.path("repo"))).unwrap();
+    let versions = [
+        metadata.root.signed.version,
+        metadata.targets.signed.version,
+        metadata.snapshot.signed.version,
+        metadata.timestamp.signed.version,
+    ];
+    assert_eq!(versions.map(std::num::NonZeroU64::get), [1, 2, 3, 3]);
+    assert_eq!(metadata.channels[&stable()].signed.version.get(), 2);
+}

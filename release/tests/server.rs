@@ -1,0 +1,319 @@
+//! Servers that are not there, know no ranges, break off, or lie.
+
+use acl_host::Who;
+use acl_release::Error;
+use acl_release::manifest::{Artifact, Part};
+use acl_release::repository::read::Repository;
+
+use crate::site::{Memory, Site, answer, cut_answer, error, http, stable, told, version};
+
+/// The artifact of usr, the path of its pack, and the pack.
+async fn usr(site: &Site) -> (Artifact, String, Vec<u8>) {
+    let artifact = site
+        .open("node")
+        .await
+        .unwrap()
+        .manifest(&version("1"), "x86-64")
+        .await
+        .unwrap()
+        .artifacts
+        .usr;
+    let path = format!("blobs/{}", artifact.pack.sha256);
+    let bytes = std::fs::read(site.path("repo").join(&path)).unwrap();
+    (artifact, path, bytes)
+}
+
+/// Where a `Range: bytes=N-…` begins.
+fn start(range: Option<&str>) -> usize {
+    range
+        .unwrap()
+        .strip_prefix("bytes=")
+        .unwrap()
+        .split_once('-')
+        .unwrap()
+        .0
+        .parse()
+        .unwrap()
+}
+
+fn is_whole(site: &Site, sink: &Memory, from: usize) {
+    assert!(sink.bytes[from..] == std::fs::read(site.path("builds/1/usr")).unwrap()[from..]);
+}
+
+#[tokio::test]
+async fn nobody_there() {
+    let site = Site::new().await;
+    let root = std::fs::read(site.path("repo/metadata/1.root.json")).unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let opened = Repository::open(
+        &format!("http://{free}/r"),
+        &root,
+        &site.path("node"),
+        http(),
+        site.clock.clone(),
+    )
+    .await;
+    let failed = error(opened);
+    assert_eq!(failed.who(), Who::Environment);
+    assert_eq!(
+        failed.to_string(),
+        format!("cannot reach http://{free}/r/metadata/2.root.json")
+    );
+    assert!(
+        acl_host::error::chain(&failed).contains("Connection refused"),
+        "{}",
+        acl_host::error::chain(&failed)
+    );
+}
+
+#[tokio::test]
+async fn no_repository_there() {
+    let site = Site::new().await;
+    std::fs::remove_dir_all(site.path("repo/metadata")).unwrap();
+    let root = std::fs::read(site.path("repo/metadata/1.root.json"));
+    assert!(root.is_err());
+    let other = Site::new().await;
+    std::fs::copy(
+        other.path("repo/metadata/1.root.json"),
+        site.path("root.json"),
+    )
+    .unwrap();
+    let told = told(site.open("node").await);
+    assert_eq!(
+        told,
+        format!(
+            "the server answers 404 Not Found for {}",
+            site.url("metadata/timestamp.json")
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_server_without_ranges_is_read_through() {
+    let site = Site::new().await;
+    let (_, path, bytes) = usr(&site).await;
+    let asked = path.clone();
+    site.lie(move |path, _, _| (path[1..] == asked).then(|| answer(200, &[], bytes.clone())));
+    let mut sink = Memory::default();
+    site.fetch(Part::Usr, 0, &mut sink).await.unwrap();
+    is_whole(&site, &sink, 0);
+    let mut sink = Memory::default();
+    site.fetch(Part::Usr, 7, &mut sink).await.unwrap();
+    let from = sink.bytes.iter().position(|byte| *byte != 0).unwrap();
+    is_whole(&site, &sink, from);
+    assert_eq!(site.asked(&path), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_taken_up_where_it_broke() {
+    let site = Site::new().await;
+    let (artifact, path, bytes) = usr(&site).await;
+    let asked = path.clone();
+    site.lie(move |path, range, _| {
+        let begin = start(Some(range.filter(|_| path[1..] == asked)?));
+        let end = bytes.len().min(begin + 300_001);
+        let headers = [(
+            "content-range",
+            format!("bytes {begin}-{}/{}", bytes.len() - 1, bytes.len()),
+        )];
+        Some(match end == bytes.len() {
+            true => answer(206, &headers, bytes[begin..].to_vec()),
+            false => cut_answer(
+                206,
+                &headers,
+                bytes[begin..end].to_vec(),
+                bytes.len() - begin,
+            ),
+        })
+    });
+    let mut sink = Memory::default();
+    site.fetch(Part::Usr, 0, &mut sink).await.unwrap();
+    is_whole(&site, &sink, 0);
+    assert_eq!(sink.fetched, artifact.pack.size);
+    assert_eq!(
+        site.asked(&path) as u64,
+        artifact.pack.size.div_ceil(300_001)
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_always_breaks_at_once_is_given_up() {
+    let site = Site::new().await;
+    let (artifact, path, bytes) = usr(&site).await;
+    let asked = path.clone();
+    site.lie(move |path, _, _| {
+        let headers = [(
+            "content-range",
+            format!("bytes 0-{}/{}", bytes.len() - 1, bytes.len()),
+        )];
+        (path[1..] == asked).then(|| cut_answer(206, &headers, Vec::new(), bytes.len()))
+    });
+    let failed = error(site.fetch(Part::Usr, 0, &mut Memory::default()).await);
+    assert!(
+        matches!(
+            failed,
+            Error::Transfer { position: 0, .. } | Error::Cut { position: 0, .. }
+        ),
+        "{failed}"
+    );
+    assert_eq!((failed.who(), site.asked(&path)), (Who::Server, 3));
+    assert!(artifact.pack.size > 0);
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again() {
+    for status in [500, 502, 503, 429, 408] {
+        let site = Site::new().await;
+        site.lie(move |path, _, before| {
+            (path == "/metadata/timestamp.json" && before < 2)
+                .then(|| answer(status, &[], Vec::new()))
+        });
+        site.open("node").await.unwrap();
+        assert_eq!(site.asked("metadata/timestamp.json"), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stays_busy_is_given_up() {
+    let site = Site::new().await;
+    site.lie(|path, _, _| {
+        (path == "/metadata/timestamp.json").then(|| answer(503, &[], Vec::new()))
+    });
+    let failed = error(site.open("node").await);
+    let expected = format!(
+        "the server answers 503 Service Unavailable for {}",
+        site.url("metadata/timestamp.json")
+    );
+    assert_eq!((failed.to_string(), failed.who()), (expected, Who::Server));
+    assert_eq!(site.asked("metadata/timestamp.json"), 3);
+    site.honest();
+    site.open("node").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_asked_for_once() {
+    let site = Site::new().await;
+    let (_, path, _) = usr(&site).await;
+    std::fs::remove_file(site.path("repo").join(&path)).unwrap();
+    let told = told(site.fetch(Part::Usr, 0, &mut Memory::default()).await);
+    assert_eq!(
+        told,
+        format!("the server answers 404 Not Found for {}", site.url(&path))
+    );
+    assert_eq!(site.asked(&path), 1);
+}
+
+#[tokio::test]
+async fn a_file_of_another_length_is_refused_before_it_is_read() {
+    let site = Site::new().await;
+    let (artifact, path, bytes) = usr(&site).await;
+    acl_host::file::scratch(site.path("repo").join(&path), &bytes[..1000]).unwrap();
+    let expected = |found| {
+        format!(
+            "the server says that {} is {found} bytes long, it should be {}",
+            site.url(&path),
+            artifact.pack.size
+        )
+    };
+    // Shorter than the range that is asked for, the file is sent as 206 up to its end.
+    assert_eq!(
+        told(site.fetch(Part::Usr, 0, &mut Memory::default()).await),
+        expected(1000)
+    );
+    let longer = [bytes.as_slice(), b"more"].concat();
+    acl_host::file::scratch(site.path("repo").join(&path), &longer).unwrap();
+    assert_eq!(
+        told(site.fetch(Part::Usr, 0, &mut Memory::default()).await),
+        expected(artifact.pack.size + 4)
+    );
+    let asked = path.clone();
+    site.lie(move |path, _, _| (path[1..] == asked).then(|| answer(200, &[], vec![0; 10])));
+    assert_eq!(
+        told(site.fetch(Part::Usr, 0, &mut Memory::default()).await),
+        expected(10)
+    );
+}
+
+#[tokio::test]
+async fn another_range_than_the_one_asked_for() {
+    let site = Site::new().await;
+    let (_, path, bytes) = usr(&site).await;
+    let asked = path.clone();
+    site.lie(move |path, _, _| {
+        let headers = [(
+            "content-range",
+            format!("bytes 1-{}/{}", bytes.len() - 1, bytes.len()),
+        )];
+        (path[1..] == asked).then(|| answer(206, &headers, bytes[1..].to_vec()))
+    });
+    let told = told(site.fetch(Part::Usr, 0, &mut Memory::default()).await);
+    let expected = format!(
+        "the server sends another range of {} than the one that was asked for, from byte 0 on: \"bytes 1-",
+        site.url(&path)
+    );
+    assert!(told.starts_with(&expected), "{told}");
+}
+
+#[tokio::test]
+async fn a_document_without_end() {
+    let site = Site::new().await;
+    site.lie(|path, _, _| {
+        (path == "/metadata/timestamp.json").then(|| answer(200, &[], vec![b' '; 17 << 20]))
+    });
+    let told = told(site.open("node").await);
+    assert_eq!(
+        told,
+        format!(
+            "{} is longer than 16777216 bytes",
+            site.url("metadata/timestamp.json")
+        )
+    );
+}
+
+#[tokio::test]
+async fn an_index_longer_than_the_manifest_says() {
+    let site = Site::new().await;
+    let (artifact, ..) = usr(&site).await;
+    let path = format!("blobs/{}", artifact.index.sha256);
+    let asked = path.clone();
+    site.lie(move |path, _, _| (path[1..] == asked).then(|| answer(200, &[], vec![0; 1 << 20])));
+    let told = told(site.fetch(Part::Usr, 0, &mut Memory::default()).await);
+    assert_eq!(
+        told,
+        format!(
+            "{} is longer than {} bytes",
+            site.url(&path),
+            artifact.index.size
+        )
+    );
+}
+
+#[tokio::test]
+async fn what_the_repository_does_not_have() {
+    let site = Site::new().await;
+    let repository = site.open("node").await.unwrap();
+    let failed = error(repository.channel(&"nightly".parse().unwrap()).await);
+    assert_eq!(
+        failed.to_string(),
+        format!(
+            "the repository at {} has no channel 'nightly'",
+            site.url("")
+        )
+    );
+    assert_eq!(failed.who(), Who::Operator);
+    let failed = error(repository.manifest(&version("9"), "x86-64").await);
+    assert_eq!(
+        failed.to_string(),
+        format!(
+            "the repository at {} has no release 9 for x86-64",
+            site.url("")
+        )
+    );
+    assert_eq!(
+        repository.channel(&stable()).await.unwrap().releases.len(),
+        1
+    );
+}

@@ -1,0 +1,357 @@
+//! A repository in a temporary directory, and a web server for it that can be told to misbehave.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use acl_host::clock::FixedClock;
+use acl_host::signature::VeritySignature;
+use acl_host::verity::{self, Parameters};
+use acl_release::channel::{ChannelName, Offer};
+use acl_release::manifest::{Manifest, Part};
+use acl_release::payload::unpack::Sink;
+use acl_release::repository::http::{Http, Patience};
+use acl_release::repository::publish::Publisher;
+use acl_release::repository::read::Repository;
+use acl_release::trust::keys::Keyring;
+use acl_release::trust::roles::Lifetimes;
+use acl_release::version::Version;
+use acl_release::{Error, Result};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use futures_util::StreamExt;
+use tempfile::TempDir;
+use tower_http::services::ServeDir;
+
+pub(crate) const BEGIN: &str = "2026-11-01T00:00:00Z";
+
+/// What the server answers instead of the file: for a path, a range, and how often that path was asked for before.
+pub(crate) type Lie = dyn Fn(&str, Option<&str>, usize) -> Option<Response> + Send + Sync;
+
+pub(crate) struct Site {
+    pub(crate) dir: TempDir,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) lifetimes: Lifetimes,
+    base: String,
+    lie: Arc<Mutex<Option<Arc<Lie>>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+/// A sink that keeps everything.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fetched: u64,
+}
+
+impl Sink for Memory {
+    fn chunk(&mut self, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+        assert_eq!(
+            offset,
+            self.bytes.len() as u64,
+            "chunks come in order and without gaps"
+        );
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn fetched(&mut self, bytes: u64) {
+        self.fetched += bytes;
+    }
+}
+
+pub(crate) fn version(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+pub(crate) fn stable() -> ChannelName {
+    "stable".parse().unwrap()
+}
+
+/// Bytes without pattern, the same for the same seed.
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// A build of a release whose files hang together as those of a real one do.
+pub(crate) fn build(dir: &Path, release: &str, seed: u64) -> PathBuf {
+    let usr = noise(seed, 400 * verity::BLOCK);
+    let tree = verity::build(
+        usr.as_slice(),
+        &Parameters::from_data(usr.as_slice()).unwrap(),
+    )
+    .unwrap();
+    let signature = VeritySignature {
+        root_hash: tree.root,
+        certificate_fingerprint: [1; 32],
+        signature: vec![2; 400],
+    };
+    let to = dir.join(release);
+    std::fs::create_dir_all(&to).unwrap();
+    let write = |name: &str, bytes: &[u8]| acl_host::file::scratch(to.join(name), bytes).unwrap();
+    write("usr", &usr);
+    write("verity", &tree.bytes);
+    write("signature", signature.to_json().as_bytes());
+    write("uki", &noise(seed + 1, 100_000));
+    let description = serde_json::json!({
+        "schema": 1, "version": release, "arch": "x86-64", "image_id": "acl", "root_hash": tree.root.to_string(),
+        "files": {"usr": "usr", "verity": "verity", "signature": "signature", "uki": "uki", "disk": "none.raw"},
+        "packages": [{"name": "zlib", "version": "1", "arch": "amd64"}, {"name": "bash", "version": "5", "arch": "amd64"}],
+    });
+    write(
+        &format!("acl_{release}.json"),
+        description.to_string().as_bytes(),
+    );
+    to
+}
+
+impl Site {
+    /// A repository with channels `beta` and `stable` and release 1 in `stable`.
+    pub(crate) async fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let clock = Arc::new(FixedClock::new(BEGIN.parse().unwrap()));
+        let (lie, asked) = (Arc::default(), Arc::default());
+        let base = serve(
+            dir.path().join("repo"),
+            Arc::clone(&lie),
+            Arc::clone(&asked),
+        )
+        .await;
+        let site = Self {
+            dir,
+            clock,
+            lifetimes: Lifetimes::default(),
+            base,
+            lie,
+            asked,
+        };
+        site.publisher()
+            .init(&["beta".parse().unwrap(), stable()])
+            .unwrap();
+        site.release("1", 1);
+        site
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.base)
+    }
+
+    pub(crate) fn publisher(&self) -> Publisher {
+        let keys = Keyring {
+            dir: Some(self.path("keys")),
+            ..Keyring::default()
+        };
+        Publisher::new(
+            &self.path("repo"),
+            keys,
+            self.lifetimes.clone(),
+            self.clock.clone(),
+        )
+        .unwrap()
+    }
+
+    /// Builds, adds and promotes a release.
+    pub(crate) fn release(&self, release: &str, seed: u64) -> Manifest {
+        let build = build(&self.path("builds"), release, seed);
+        let manifest = self.publisher().add(&build, 1, &mut |_, _| {}).unwrap();
+        let offer = Offer::new(version(release), BEGIN.parse().unwrap());
+        self.publisher().promote(&stable(), offer).unwrap();
+        manifest
+    }
+
+    /// Reads the repository as a node does that has been named `node`.
+    pub(crate) async fn open(&self, node: &str) -> Result<Repository> {
+        let root = std::fs::read(self.path("root.json"))
+            .unwrap_or_else(|_| std::fs::read(self.path("repo/metadata/1.root.json")).unwrap());
+        Repository::open(
+            &self.base,
+            &root,
+            &self.path(node),
+            http(),
+            self.clock.clone(),
+        )
+        .await
+    }
+
+    /// Fetches a part of release 1 from chunk `first` on.
+    pub(crate) async fn fetch(&self, part: Part, first: usize, sink: &mut Memory) -> Result<()> {
+        let repository = self.open("node").await?;
+        let manifest = repository.manifest(&version("1"), "x86-64").await?;
+        let fetch = repository
+            .fetch(part, manifest.artifacts.part(part))
+            .await?;
+        // What lies before the first chunk is taken as written.
+        sink.bytes
+            .resize(usize::try_from(fetch.index().start_of(first)).unwrap(), 0);
+        fetch.run(first, sink).await
+    }
+
+    pub(crate) fn lie(
+        &self,
+        lie: impl Fn(&str, Option<&str>, usize) -> Option<Response> + Send + Sync + 'static,
+    ) {
+        *self.lie.lock().unwrap() = Some(Arc::new(lie));
+    }
+
+    pub(crate) fn honest(&self) {
+        *self.lie.lock().unwrap() = None;
+    }
+
+    /// How often a path was asked for.
+    pub(crate) fn asked(&self, path: &str) -> usize {
+        let path = format!("/{path}");
+        self.asked
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|asked| **asked == path)
+            .count()
+    }
+
+    /// The one file below the repository whose path ends like this.
+    pub(crate) fn file(&self, ending: &str) -> PathBuf {
+        let found: Vec<PathBuf> = files(&self.path("repo"))
+            .into_iter()
+            .filter(|path| path.to_string_lossy().ends_with(ending))
+            .collect();
+        assert_eq!(found.len(), 1, "{ending}: {found:?}");
+        found[0].clone()
+    }
+
+    /// The address of a file of the repository.
+    pub(crate) fn url_of(&self, file: &Path) -> String {
+        self.url(
+            file.strip_prefix(self.path("repo"))
+                .unwrap()
+                .to_str()
+                .unwrap(),
+        )
+    }
+}
+
+/// All files below a directory.
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path))
+        } else {
+            found.push(path)
+        }
+    }
+    found
+}
+
+/// Changes one bit of a file.
+pub(crate) fn flip(file: &Path, at: usize) {
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[at] ^= 1;
+    acl_host::file::scratch(file, &bytes).unwrap();
+}
+
+/// A client that does not wait between its tries.
+pub(crate) fn http() -> Http {
+    let pause = Duration::ZERO;
+    Http::new(Patience {
+        pause,
+        longest_pause: pause,
+        retries: 2,
+        ..Patience::default()
+    })
+    .unwrap()
+}
+
+/// The message of an error with its causes.
+pub(crate) fn told<T>(result: Result<T>) -> String {
+    match result {
+        Ok(_) => "no error".to_owned(),
+        Err(error) => acl_host::error::chain(&error),
+    }
+}
+
+pub(crate) fn error<T>(result: Result<T>) -> Error {
+    result.err().expect("an error")
+}
+
+async fn serve(
+    repo: PathBuf,
+    lie: Arc<Mutex<Option<Arc<Lie>>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let answer = from_fn(move |request: Request, next: Next| {
+        let path = request.uri().path().to_owned();
+        let before = {
+            let mut asked = asked.lock().unwrap();
+            asked.push(path.clone());
+            asked.iter().filter(|old| **old == path).count() - 1
+        };
+        let lie = lie.lock().unwrap().clone();
+        let range = request
+            .headers()
+            .get("range")
+            .map(|range| range.to_str().unwrap().to_owned());
+        let lied = lie.and_then(|lie| lie(&path, range.as_deref(), before));
+        async move {
+            match lied {
+                Some(response) => response,
+                None => next.run(request).await,
+            }
+        }
+    });
+    let app = Router::new()
+        .fallback_service(ServeDir::new(repo))
+        .layer(answer);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    base
+}
+
+/// An answer whose connection breaks after `bytes`; `promised` is its Content-Length.
+pub(crate) fn cut_answer(
+    status: u16,
+    headers: &[(&str, String)],
+    bytes: Vec<u8>,
+    promised: usize,
+) -> Response {
+    let broken = async {
+        // What was sent before is on its way only when the body pauses.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        Err(std::io::Error::other("cut"))
+    };
+    let pieces = futures_util::stream::once(async { Ok(bytes) });
+    let pieces = pieces.chain(futures_util::stream::once(broken));
+    let mut response = Response::builder()
+        .status(status)
+        .header("content-length", promised);
+    for (name, value) in headers {
+        response = response.header(*name, value);
+    }
+    response.body(Body::from_stream(pieces)).unwrap()
+}
+
+/// An answer with this status and body.
+pub(crate) fn answer(status: u16, headers: &[(&str, String)], body: Vec<u8>) -> Response {
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(*name, value);
+    }
+    response.body(Body::from(body)).unwrap()
+}
