@@ -32,12 +32,12 @@ pub struct Gate {
 }
 
 struct Shared {
-    upstream: SocketAddr,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
+    upstream: SocketAddr,
     rule: Rule,
     paths: Vec<String>,
     /// Bytes of bodies passed on.
@@ -56,8 +56,8 @@ impl Gate {
         let listener = TcpListener::bind(("127.0.0.1", 0)).context("no port is free")?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            upstream,
             state: Mutex::new(State {
+                upstream,
                 rule: pass(),
                 paths: Vec::new(),
                 passed: 0,
@@ -81,6 +81,11 @@ impl Gate {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on leads to the server at `upstream`.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        self.shared.lock().upstream = upstream;
     }
 
     /// From now on decides by `rule`.
@@ -141,13 +146,13 @@ impl Shared {
 
     fn answer(&self, client: &TcpStream) -> Result<()> {
         let (path, head) = read_request(client)?;
-        let action = {
+        let (action, upstream) = {
             let mut state = self.lock();
             let action = (state.rule)(&path, &state.paths);
             state.paths.push(path);
-            action
+            (action, state.upstream)
         };
-        let mut server = TcpStream::connect(self.upstream)?;
+        let mut server = TcpStream::connect(upstream)?;
         server.write_all(head.as_bytes())?;
         let mut server = BufReader::new(server);
         let mut client = client;
@@ -236,7 +241,7 @@ fn read_head(reader: &mut impl BufRead) -> Result<Vec<u8>> {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Gate({} for {})", self.address, self.shared.upstream)
+        write!(f, "Gate({})", self.address)
     }
 }
 

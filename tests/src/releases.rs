@@ -68,7 +68,7 @@ impl Release {
 
     fn recipe(self) -> &'static str {
         match self {
-            Self::First | Self::Second => "image/recipes/acl.toml",
+            Self::First | Self::Second => workspace::RECIPE,
             Self::Broken => "tests/data/broken-containerd/recipe.toml",
         }
     }
@@ -88,6 +88,8 @@ impl Release {
                 version: self.version(),
                 keys: &keys,
                 out,
+                cache: &workspace::cache()?,
+                programs: &workspace::target()?.join("release"),
                 without: self.without(),
             }
             .run()
@@ -133,6 +135,10 @@ pub struct Order<'a> {
     pub keys: &'a Path,
     /// Where it goes.
     pub out: &'a Path,
+    /// Where it keeps what it fetches.
+    pub cache: &'a Path,
+    /// Where the workspace's programs are.
+    pub programs: &'a Path,
     /// A source of the recipe to leave out.
     pub without: Option<&'a str>,
 }
@@ -145,7 +151,7 @@ impl Order<'_> {
     pub fn run(&self) -> Result<()> {
         Program::Image
             .command()?
-            .args(self.arguments()?)
+            .args(self.arguments())
             .stderr(std::io::stderr())
             .run()
             .with_context(|| format!("cannot build release {}", self.version))?;
@@ -153,10 +159,7 @@ impl Order<'_> {
     }
 
     /// The arguments of `acl-image` for it.
-    ///
-    /// # Errors
-    /// When the target directory cannot be found.
-    pub fn arguments(&self) -> Result<Vec<std::ffi::OsString>> {
+    pub fn arguments(&self) -> Vec<std::ffi::OsString> {
         let mut arguments: Vec<std::ffi::OsString> = vec![
             "build".into(),
             "--recipe".into(),
@@ -168,14 +171,14 @@ impl Order<'_> {
             "--keys".into(),
             self.keys.into(),
             "--cache".into(),
-            workspace::cache()?.into(),
+            self.cache.into(),
             "--programs".into(),
-            workspace::target()?.join("release").into(),
+            self.programs.into(),
         ];
         if let Some(source) = self.without {
             arguments.extend(["--without-source".into(), source.into()]);
         }
-        Ok(arguments)
+        arguments
     }
 }
 
@@ -215,8 +218,6 @@ pub fn keys() -> Result<PathBuf> {
     let _turn = workspace::turn("keys.lock")?;
     let keys = workspace::directory("")?.join("keys");
     reuse(&keys, &Inputs::default(), |empty| {
-        // The builder makes the directory itself, and refuses to write into one that is there.
-        std::fs::remove_dir(empty)?;
         Program::Image
             .command()?
             .args(["keys", "init"])

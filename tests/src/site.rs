@@ -22,7 +22,7 @@ pub struct Site {
     /// The way to it; machines know only this.
     pub gate: Gate,
     repository: Repository,
-    _server: Running,
+    server: Running,
 }
 
 impl Site {
@@ -31,26 +31,23 @@ impl Site {
     /// # Errors
     /// When the server does not start.
     pub fn serve(repository: Repository) -> Result<Self> {
-        let mut server = Program::Release
-            .command()?
-            .arg("serve")
-            .arg(repository.directory())
-            .args(["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let said = server.take_stdout().context("the server has no output")?;
-        let mut line = String::new();
-        BufReader::new(said).read_line(&mut line)?;
-        let address: SocketAddr = line
-            .trim()
-            .rsplit_once("http://")
-            .and_then(|(_, address)| address.parse().ok())
-            .with_context(|| format!("the server did not tell its address but {line:?}"))?;
+        let (server, address) = start(&repository)?;
         Ok(Self {
             gate: Gate::in_front_of(address)?,
             repository,
-            _server: server,
+            server,
         })
+    }
+
+    /// From now on serves `repository` at the same address.
+    ///
+    /// # Errors
+    /// When the server does not start.
+    pub fn serve_instead(&mut self, repository: &Repository) -> Result<()> {
+        let (server, address) = start(repository)?;
+        self.gate.lead_to(address);
+        self.server = server;
+        Ok(())
     }
 
     /// What it serves.
@@ -79,4 +76,23 @@ impl Site {
             .file("/run/acl/updater.d/50-site.toml", 0o644, config)
             .file(TRUSTED_ROOT, 0o644, self.repository.root()?))
     }
+}
+
+fn start(repository: &Repository) -> Result<(Running, SocketAddr)> {
+    let mut server = Program::Release
+        .command()?
+        .arg("serve")
+        .arg(repository.directory())
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let said = server.take_stdout().context("the server has no output")?;
+    let mut line = String::new();
+    BufReader::new(said).read_line(&mut line)?;
+    let address = line
+        .trim()
+        .rsplit_once("http://")
+        .and_then(|(_, address)| address.parse().ok())
+        .with_context(|| format!("the server did not tell its address but {line:?}"))?;
+    Ok((server, address))
 }

@@ -10,6 +10,9 @@ use std::sync::OnceLock;
 use acl_host::tool::{Tool, ToolCommand, Tools};
 use anyhow::{Context, Result};
 
+/// The recipe of the image that is tested, below the root of the sources.
+pub const RECIPE: &str = "image/recipes/acl.toml";
+
 /// The programs of the workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
@@ -156,14 +159,13 @@ pub fn tools() -> Result<Tools> {
     if let Some(tree) = MADE.get() {
         return Ok(Tools::tree(tree));
     }
-    if let Some(tree) = acl_host::environment::variable("ACL_DEV_TOOLS") {
-        return Ok(Tools::tree(tree));
-    }
     build()?;
     let _turn = turn("tools.lock")?;
     let printed = Program::Image
         .command()?
-        .args(["tools", "--cache"])
+        .args(["tools", "--test", "--recipe"])
+        .arg(root().join(RECIPE))
+        .arg("--cache")
         .arg(cache()?)
         .stderr(std::io::stderr())
         .run()?;

@@ -1,3 +1,13 @@
 //! Promises of the whole system, one module each, kept in real virtual machines.
 
-mod firmware_refuses_to_boot_nothing;
+mod boots_only_what_is_signed;
+mod builds_are_reproducible;
+mod corrupt_staged_slot_falls_back;
+mod firmware_starts_nothing_else;
+mod goes_back_when_unhealthy;
+mod keeps_old_as_fallback;
+mod refuses_flipped_bits;
+mod refuses_older_and_expired;
+mod reset_at_five_moments;
+mod takes_an_update_and_commits;
+mod tampered_uki_falls_back;

@@ -1,0 +1,96 @@
+//! The machine is reset at five moments of an update: it always boots a whole release, and finishes the update.
+
+use std::time::Duration;
+
+use acl_tests::gate::Action;
+use acl_tests::journey;
+use acl_tests::machine::BOOT;
+use acl_tests::node::{Node, STAGE, TRIAL};
+use acl_tests::releases::Release;
+
+/// A health check that waits for as long as a file is there, so that a trial can be met in its middle.
+const HOLD: &str = "#!/bin/bash\nwhile [ -e /var/lib/acl-test-hold ]; do sleep 1; done\n";
+
+#[test]
+fn a_whole_release_boots_and_the_update_is_finished() -> anyhow::Result<()> {
+    let (first, second) = (Release::First.version(), Release::Second.version());
+    let site = journey::site("reset")?;
+    let credentials = site
+        .credentials_with("automatic = \"off\"\n[health]\ncheck_timeout = \"4m\"\n")?
+        .file("/etc/acl/health.d/50-hold", 0o755, HOLD);
+    let mut node = journey::settled()?.boot("reset", credentials)?;
+
+    // 1. In the middle of writing.
+    site.gate
+        .set_rule(|path, _| match path.contains("/blobs/") {
+            true => Action::Hold(3 << 20),
+            false => Action::Pass,
+        });
+    begin_staging(&mut node)?;
+    site.gate.wait_until_holding(STAGE)?;
+    reset(&mut node)?;
+    assert_eq!(node.running()?, first);
+
+    // 2. After the slot was written and before it is armed: the metadata is asked for once more there.
+    site.gate.open();
+    let seen = site.gate.paths().len();
+    site.gate.set_rule(move |path, before| {
+        let written = before
+            .iter()
+            .skip(seen)
+            .any(|path| path.contains("/blobs/"));
+        match written && path.ends_with("/timestamp.json") {
+            true => Action::Hold(0),
+            false => Action::Pass,
+        }
+    });
+    begin_staging(&mut node)?;
+    site.gate.wait_until_holding(STAGE)?;
+    assert_eq!(node.entries()?, [format!("acl_{first}.efi")]);
+    reset(&mut node)?;
+    assert_eq!(node.running()?, first);
+    site.gate.open();
+
+    // 3. Just after it was armed.
+    node.stage()?;
+    node.machine().ask("touch /var/lib/acl-test-hold; sync")?;
+    let console = node.machine().console().len();
+    node.machine().reset()?;
+
+    // 4. During its first boot.
+    let kernel = "Linux version";
+    node.machine().wait_for(console, kernel, BOOT)?;
+    node.machine().wait_for(console, "systemd[1]", BOOT)?;
+    node.machine().reset()?;
+    node.machine().wait_for_boot(BOOT)?;
+    assert_eq!(node.running()?, second);
+    assert_eq!(
+        node.entries()?,
+        [format!("acl_{first}.efi"), format!("acl_{second}+1-2.efi")]
+    );
+
+    // 5. On trial, before it is committed.
+    node.wait_for_state("on-trial", TRIAL)?;
+    reset(&mut node)?;
+    assert_eq!(node.running()?, second);
+    node.machine().ask("rm /var/lib/acl-test-hold")?;
+    let status = node.wait_for_state("committed|rolled-back", TRIAL)?;
+    assert_eq!((status.state(), status.running()), ("committed", second));
+    assert_eq!(
+        node.entries()?,
+        [format!("acl_{first}.efi"), format!("acl_{second}.efi")]
+    );
+    Ok(())
+}
+
+/// The command goes on while the machine is looked at.
+fn begin_staging(node: &mut Node) -> anyhow::Result<()> {
+    node.machine()
+        .ask("systemd-run --quiet --collect aclctl stage")
+        .map(|_| ())
+}
+
+fn reset(node: &mut Node) -> anyhow::Result<()> {
+    node.machine().reset()?;
+    node.machine().wait_for_boot(BOOT + Duration::from_secs(60))
+}
