@@ -1,0 +1,122 @@
+//! Why a verb did not do what was asked, and who must act.
+
+use acl_host::Who;
+
+use crate::document::Phase;
+
+/// What the names of the agent's errors begin with; the rest says who must act.
+const PREFIX: &str = "org.acl.Updater1.Error.";
+
+/// Why a verb failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("cannot begin")]
+    Begin { source: std::io::Error },
+    #[error("cannot reach the system bus")]
+    Connect { source: zbus::Error },
+    #[error("the update agent is not running; `systemctl status acl-updated` tells why")]
+    NotRunning,
+    #[error("the bus does not let you ask the agent: {reason}")]
+    Denied { reason: String },
+    #[error("cannot talk to the update agent")]
+    Talk { source: zbus::Error },
+    #[error("{reason}")]
+    Refused { reason: String, who: Who },
+    #[error("the agent says what this program does not understand; are both of the same release?")]
+    Understand { source: serde_json::Error },
+    #[error("cannot write to standard output")]
+    Print { source: std::io::Error },
+}
+
+impl Failure {
+    /// Who must act; the exit code follows from it.
+    pub(crate) fn who(&self) -> Who {
+        match self {
+            Self::Begin { .. }
+            | Self::Connect { .. }
+            | Self::NotRunning
+            | Self::Talk { .. }
+            | Self::Print { .. } => Who::Environment,
+            Self::Denied { .. } => Who::Operator,
+            Self::Refused { who, .. } => *who,
+            Self::Understand { .. } => Who::Bug,
+        }
+    }
+
+    /// An error that came over the bus.
+    pub(crate) fn from_bus(source: zbus::Error) -> Self {
+        let (name, reason) = match &source {
+            zbus::Error::MethodError(name, reason, _) => {
+                (name.to_string(), reason.clone().unwrap_or_default())
+            }
+            zbus::Error::FDO(error) => match error.as_ref() {
+                zbus::fdo::Error::ServiceUnknown(_) | zbus::fdo::Error::NameHasNoOwner(_) => {
+                    return Self::NotRunning;
+                }
+                zbus::fdo::Error::AccessDenied(reason) => {
+                    return Self::Denied {
+                        reason: reason.clone(),
+                    };
+                }
+                _ => return Self::Talk { source },
+            },
+            _ => return Self::Talk { source },
+        };
+        match name.strip_prefix(PREFIX).and_then(who) {
+            Some(who) => Self::Refused { reason, who },
+            None => Self::from_name(&name, reason, source),
+        }
+    }
+
+    fn from_name(name: &str, reason: String, source: zbus::Error) -> Self {
+        match name.strip_prefix("org.freedesktop.DBus.Error.") {
+            Some("ServiceUnknown" | "NameHasNoOwner") => Self::NotRunning,
+            Some("AccessDenied") => Self::Denied { reason },
+            _ => Self::Talk { source },
+        }
+    }
+
+    /// The failure that a phase tells of.
+    pub(crate) fn of_phase(phase: &Phase) -> Option<Self> {
+        match phase {
+            Phase::Failed { reason, who: name } => Some(Self::Refused {
+                reason: reason.clone(),
+                who: who(name).unwrap_or(Who::Bug),
+            }),
+            _ => None,
+        }
+    }
+}
+
+fn who(name: &str) -> Option<Who> {
+    match name.to_ascii_lowercase().as_str() {
+        "operator" => Some(Who::Operator),
+        "environment" => Some(Who::Environment),
+        "server" => Some(Who::Server),
+        "bug" => Some(Who::Bug),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_state_says_who_must_act() {
+        for (name, code) in [
+            ("operator", 3),
+            ("environment", 4),
+            ("server", 5),
+            ("bug", 1),
+            ("nobody", 1),
+        ] {
+            let phase = Phase::Failed {
+                reason: "x".into(),
+                who: name.into(),
+            };
+            let failure = Failure::of_phase(&phase).unwrap();
+            assert_eq!(failure.who().exit_code(), code, "{name}");
+        }
+    }
+}

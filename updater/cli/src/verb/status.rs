@@ -1,0 +1,156 @@
+//! `aclctl status`
+
+use indicatif::HumanBytes;
+
+use crate::{
+    agent::Agent,
+    document::{Cost, Document, Entry, PackageChange, Phase, Record},
+    failure::Failure,
+    text::{self, field},
+};
+
+/// Packages that are told by name; `--json` has them all.
+const PACKAGES: usize = 12;
+/// Earlier updates that are told.
+const RECORDS: usize = 5;
+
+pub(crate) async fn run(agent: &Agent, json: bool) -> Result<(), Failure> {
+    let status = agent.status().await?;
+    if json {
+        return text::print(&status.json);
+    }
+    text::print(&describe(&status.document))
+}
+
+/// The document as text.
+pub(crate) fn describe(document: &Document) -> String {
+    let mut out = field("Running", &document.running);
+    out += &field("State", &phase(&document.state));
+    if let Some(decision) = &document.decision {
+        out += &field("Decision", &decision.reason);
+    }
+    let entries: Vec<_> = document.entries.iter().map(entry).collect();
+    out += &field("Boots", &entries.join(", "));
+    if let Some(update) = &document.update {
+        out += &field("Update", &format!("{} → {}", update.from, update.to));
+        out += &cost(&update.cost);
+    }
+    for refused in &document.refused {
+        let told = format!("{}: {}", refused.version, refused.reason);
+        out += &field("Refused", &told);
+    }
+    for record in document.history.iter().rev().take(RECORDS) {
+        out += &past(record);
+    }
+    out
+}
+
+/// What the agent is doing, in a sentence.
+pub(crate) fn phase(phase: &Phase) -> String {
+    match phase {
+        Phase::Idle => "idle".into(),
+        Phase::Checking => "checking".into(),
+        Phase::Available { version } => format!("{version} is available"),
+        Phase::Staging { version, step } => format!("staging {version} ({step})"),
+        Phase::Staged { version, step } => format!("{version} is staged ({step})"),
+        Phase::Armed { version } => format!("{version} is armed: the next reboot takes it"),
+        Phase::OnTrial { from, to } => {
+            let back = from.as_deref().unwrap_or("no other release");
+            format!("{to} is on trial; {back} is the fall-back")
+        }
+        Phase::Committed { from, to } => format!("{to} is committed; it came after {from}"),
+        Phase::GoingBack { from, to } => format!("rebooting from {from} back into {to}"),
+        Phase::RolledBack { from, to, reason } => {
+            format!("rolled back from {from} to {to}, because {reason}")
+        }
+        Phase::Failed { reason, who } => format!("failed ({who} must act): {reason}"),
+    }
+}
+
+fn entry(entry: &Entry) -> String {
+    match entry.tries {
+        None => format!("{} (good)", entry.version),
+        Some(tries) if tries.left == 0 => {
+            format!("{} (failed after {} tries)", entry.version, tries.done)
+        }
+        Some(tries) => format!("{} ({} tries left)", entry.version, tries.left),
+    }
+}
+
+fn past(record: &Record) -> String {
+    let outcome = match &record.reason {
+        Some(reason) => format!("{}: {reason}", record.outcome),
+        None => record.outcome.clone(),
+    };
+    let told = format!("{} → {}, {outcome}", record.from, record.to);
+    field("Earlier", &told) + &cost(&record.cost)
+}
+
+fn cost(cost: &Cost) -> String {
+    let mut out = String::new();
+    if cost.bytes_fetched > 0 {
+        let fetched = HumanBytes(cost.bytes_fetched).to_string();
+        out += &field("  Fetched", &fetched);
+    }
+    if !cost.seconds.is_empty() {
+        let steps: Vec<_> = cost
+            .seconds
+            .iter()
+            .map(|(step, seconds)| format!("{step} {seconds:.1} s"))
+            .collect();
+        out += &field("  Took", &steps.join(", "));
+    }
+    if !cost.packages.is_empty() {
+        out += &field("  Changed", &packages(&cost.packages));
+    }
+    out
+}
+
+fn packages(changes: &[PackageChange]) -> String {
+    let one = |change: &PackageChange| {
+        let version = |v: &Option<String>| v.clone().unwrap_or_else(|| "none".into());
+        let (from, to) = (version(&change.from), version(&change.to));
+        format!("{} {from} → {to}", change.name)
+    };
+    let named: Vec<_> = changes.iter().take(PACKAGES).map(one).collect();
+    let more = changes.len().saturating_sub(PACKAGES);
+    let rest = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{} packages: {}{rest}", changes.len(), named.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Status;
+
+    #[test]
+    fn a_status_as_it_is_shown() {
+        let json = r#"{"schema":1,"running":"2","health":null,"busy":false,"goal":"arm",
+            "entries":[{"version":"1","tries":null},{"version":"2","tries":null},
+                       {"version":"3","tries":{"left":0,"done":3}}],
+            "state":{"name":"committed","from":"1","to":"2"},
+            "decision":{"version":null,"reason":"2 runs already","verdicts":["2 runs already"]},
+            "update":null,
+            "refused":[{"version":"3","reason":"it was not healthy: units: failed: containerd.service"}],
+            "history":[{"from":"1","to":"2","outcome":"committed","bytes_fetched":1048576,
+                "seconds":{"write":1.25,"arm":0.5},
+                "packages":[{"name":"linux","from":"6.1","to":"6.2"},{"name":"new","from":null,"to":"1"}]}]}"#;
+        let status = Status::parse(json.into()).unwrap();
+        let expected = "\
+Running   2
+State     2 is committed; it came after 1
+Decision  2 runs already
+Boots     1 (good), 2 (good), 3 (failed after 3 tries)
+Refused   3: it was not healthy: units: failed: containerd.service
+Earlier   1 → 2, committed
+  Fetched 1.00 MiB
+  Took    arm 0.5 s, write 1.2 s
+  Changed 2 packages: linux 6.1 → 6.2, new none → 1
+";
+        assert_eq!(describe(&status.document), expected);
+    }
+}
