@@ -10,8 +10,6 @@ use acl_host::slot::{self, Slot, Slots};
 use acl_host::verity::RootHash;
 use acl_host::{Error, Who};
 
-const RUNNING: RootHash = RootHash([0xa1; 32]);
-
 struct Fixture {
     path: PathBuf,
     _temp: tempfile::TempDir,
@@ -21,9 +19,8 @@ struct Fixture {
 fn as_delivered() -> Vec<(Guid, &'static str, Guid)> {
     vec![
         (kind::ESP, "ESP", Guid([1; 16])),
-        (kind::USR, "USR-A", RUNNING.usr_guid()),
-        // Half of the root hash is enough to make two GUIDs equal: the second half must differ in a test.
-        (kind::USR_VERITY, "USR-A-VERITY", Guid([3; 16])),
+        (kind::USR, "USR-A", running().usr_guid()),
+        (kind::USR_VERITY, "USR-A-VERITY", running().verity_guid()),
         (kind::USR_VERITY_SIG, "USR-A-SIG", Guid([4; 16])),
         (kind::USR, "_empty", Guid([5; 16])),
         (kind::USR_VERITY, "_empty", Guid([6; 16])),
@@ -32,6 +29,7 @@ fn as_delivered() -> Vec<(Guid, &'static str, Guid)> {
     ]
 }
 
+/// The root hash of what runs; its halves differ, as no two partitions may have one GUID.
 fn running() -> RootHash {
     let mut bytes = [0xa1; 32];
     bytes[16..].fill(3);

@@ -136,6 +136,18 @@ fn a_limit_kills_the_program_and_its_children() {
 }
 
 #[test]
+fn a_limit_kills_what_the_program_started() {
+    use std::io::Read;
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let before = Instant::now();
+    let hung = sh("sleep 60 & wait").stdout(writer);
+    hung.limit(Duration::from_millis(200)).run().unwrap_err();
+    // The last holder of the other end is the child's child: the pipe ends with it.
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+    assert!(before.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
 fn a_child_left_behind_is_not_waited_for() {
     let before = Instant::now();
     assert_eq!(
