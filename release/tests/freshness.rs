@@ -6,7 +6,7 @@ use std::sync::Arc;
 use acl_host::Who;
 use acl_host::clock::FixedClock;
 use acl_release::Error;
-use acl_release::repository::publish::Renewal;
+use acl_release::repository::refresh::Renewal;
 use jiff::SignedDuration;
 
 use crate::site::{Site, error, files, stable, told};

@@ -1,6 +1,12 @@
 //! Tests of the crate from outside: a repository made by its own publisher in a temporary directory, served on
 //! loopback, read by its own client.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what the tests share is test code too"
+)]
+
 mod freshness;
 mod payload;
 mod program;

@@ -82,8 +82,10 @@ async fn download(dir: &TempDir) {
         .fetch(Part::Usr, &manifest.artifacts.usr)
         .await
         .unwrap();
-    let mut sink = Memory::default();
-    sink.bytes = vec![0; usize::try_from(fetch.index().start_of(3)).unwrap()];
+    let mut sink = Memory {
+        bytes: vec![0; usize::try_from(fetch.index().start_of(3)).unwrap()],
+        fetched: 0,
+    };
     fetch.run(3, &mut sink).await.unwrap();
     assert_eq!(sink.fetched, fetch.bytes_from(3));
     server.terminate().unwrap();

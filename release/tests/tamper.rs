@@ -2,7 +2,7 @@
 
 use acl_host::Who;
 use acl_release::manifest::Part;
-use acl_release::repository::publish::Renewal;
+use acl_release::repository::refresh::Renewal;
 
 use crate::site::{Memory, Site, error, flip, stable, told, version};
 

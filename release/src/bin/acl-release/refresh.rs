@@ -1,6 +1,6 @@
 //! `acl-release refresh`
 
-use acl_release::repository::publish::Renewal;
+use acl_release::repository::refresh::Renewal;
 use clap::Args;
 
 use crate::say;
