@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use acl_host::entry::EntryName;
 use acl_host::file;
+use acl_host::signature::VeritySignature;
 use acl_host::tool::Tools;
 use acl_host::verity::{self, RootHash};
 use jiff::Timestamp;
@@ -230,6 +231,16 @@ fn initrd(
     )
 }
 
+/// Stands in the recipe's command line for the PKCS#7 signature of the root hash, in base64.
+const SIGNATURE: &str = "{root_hash_signature}";
+
+/// The kernel command line: where `/usr` is by its root hash, then what the recipe says.
+fn command_line(recipe: &Recipe, root: RootHash, workspace: &Workspace) -> Result<String, Error> {
+    let signature = VeritySignature::parse(&file::read(workspace.unfinished(Product::Signature))?)?;
+    let options = recipe.command_line.join(" ").replace(SIGNATURE, &signature.signature_base64());
+    Ok(format!("usrhash={root} {options}").trim_end().to_owned())
+}
+
 fn uki(
     recipe: &Recipe,
     identity: &Identity,
@@ -240,13 +251,13 @@ fn uki(
 ) -> Result<(), Error> {
     let tree = workspace.tree();
     let kernel = settle::kernel_version(&tree)?;
-    let command_line = format!("usrhash={root} {}", recipe.command_line.join(" "));
+    let command_line = command_line(recipe, root, workspace)?;
     let stub = file::read(tree.join(EFI_PROGRAMS).join("linuxx64.efi.stub"))?;
     let unsigned = uki::build(
         &stub,
         uki::Sections {
             osrel: identity.os_release().as_bytes(),
-            cmdline: command_line.trim_end().as_bytes(),
+            cmdline: command_line.as_bytes(),
             uname: kernel.as_bytes(),
             linux: &file::read(tree.join(format!("boot/vmlinuz-{kernel}")))?,
             initrd,
