@@ -237,7 +237,10 @@ const SIGNATURE: &str = "{root_hash_signature}";
 /// The kernel command line: where `/usr` is by its root hash, then what the recipe says.
 fn command_line(recipe: &Recipe, root: RootHash, workspace: &Workspace) -> Result<String, Error> {
     let signature = VeritySignature::parse(&file::read(workspace.unfinished(Product::Signature))?)?;
-    let options = recipe.command_line.join(" ").replace(SIGNATURE, &signature.signature_base64());
+    let options = recipe
+        .command_line
+        .join(" ")
+        .replace(SIGNATURE, &signature.signature_base64());
     Ok(format!("usrhash={root} {options}").trim_end().to_owned())
 }
 

@@ -8,6 +8,7 @@ pub mod digest;
 mod error;
 pub mod keys;
 pub mod lock;
+mod memory;
 pub mod pe;
 pub mod pkcs7;
 pub mod progress;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use acl_host::file;
 use tempfile::TempDir;
 
-use crate::Error;
+use crate::{Error, memory};
 
 /// The paths of one build: a cache that builds share, a scratch directory, and the names of the products.
 ///
@@ -14,6 +14,8 @@ use crate::Error;
 #[derive(Debug)]
 pub struct Workspace {
     scratch: TempDir,
+    /// Holds the tree; apart from `scratch`, for it may be in memory.
+    tree: TempDir,
     out: PathBuf,
     stem: String,
 }
@@ -29,11 +31,18 @@ impl Workspace {
             source,
         };
         std::fs::create_dir_all(out).map_err(fail)?;
-        let made = tempfile::Builder::new()
-            .prefix(".building-")
-            .tempdir_in(out);
+        let new = |directory: &Path| {
+            let made = tempfile::Builder::new()
+                .prefix(&memory::prefix())
+                .tempdir_in(directory);
+            made.map_err(fail)
+        };
+        let memory = memory::directory();
+        let places = [out, memory.as_deref().unwrap_or(out)];
+        places.iter().for_each(|place| memory::sweep(place));
         Ok(Self {
-            scratch: made.map_err(fail)?,
+            scratch: new(places[0])?,
+            tree: new(places[1])?,
             out: out.to_owned(),
             stem: format!("{id}_{version}"),
         })
@@ -41,7 +50,7 @@ impl Workspace {
 
     /// The tree that becomes the image; made by [`crate::step::compose`].
     pub fn tree(&self) -> PathBuf {
-        self.scratch.path().join("tree")
+        self.tree.path().join("tree")
     }
 
     /// A file that no one needs after the build.
