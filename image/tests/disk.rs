@@ -156,7 +156,12 @@ fn root_is_a_sound_file_system() {
         .unwrap();
     acl_host::file::scratch(&root, &bytes).unwrap();
     run(Tool::FsckExt4, ["-f", "-n", text(&root)]);
-    assert_eq!(&bytes[1024 + 0x78..1024 + 0x7d], b"ROOT\0");
+    let superblock = &bytes[1024..2048];
+    assert_eq!(&superblock[0x78..0x7d], b"ROOT\0");
+    for (name, at) in [("made", 0x108), ("written", 0x30), ("checked", 0x40)] {
+        let time = u32::from_le_bytes(superblock[at..at + 4].try_into().unwrap());
+        assert_eq!(time, 1_750_000_000, "{name}");
+    }
     assert!(!out.with_extension("root").exists());
 }
 

@@ -42,6 +42,9 @@ fn a_vhd_is_the_disk_and_a_footer_that_qemu_understands() {
     assert_eq!(vhd.metadata().unwrap().len() as usize, 9 * MIB + 512);
     assert!(std::fs::read(&vhd).unwrap()[..9 * MIB] == std::fs::read(&disk).unwrap());
     assert!(read_by_qemu("vpc", &vhd) == std::fs::read(&disk).unwrap());
+    let footer = std::fs::read(&vhd).unwrap().split_off(9 * MIB);
+    let sizes = [40, 48].map(|at| u64::from_be_bytes(footer[at..at + 8].try_into().unwrap()));
+    assert_eq!(sizes, [9 * MIB as u64; 2]);
 }
 
 #[test]

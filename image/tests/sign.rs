@@ -71,14 +71,21 @@ fn a_signed_program_is_not_signed_again() {
 }
 
 #[test]
-fn what_lies_after_the_sections_is_signed_too() {
-    let (_, keys) = keys();
+fn what_lies_after_the_sections_is_signed_too_padded_to_eight_bytes() {
+    let (dir, keys) = keys();
     let mut longer = program();
-    longer.extend(b"trailing");
+    longer.extend(b"odd");
     let digest = |bytes: &[u8]| acl_image::authenticode::digest(bytes).unwrap();
     assert_ne!(digest(&program()), digest(&longer));
     let signed = sign::program(&longer, &keys.db).unwrap();
+    longer.extend([0; 5]);
     assert_eq!(digest(&signed), digest(&longer));
+    let scratch = tempfile::NamedTempFile::new().unwrap();
+    acl_host::file::scratch(scratch.path(), &signed).unwrap();
+    run(
+        Tool::Sbverify,
+        ["--cert", text(&dir.join("db.crt")), text(scratch.path())],
+    );
 }
 
 #[test]
