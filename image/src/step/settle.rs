@@ -44,7 +44,7 @@ pub use modules::kernel_version;
 fn move_etc(tree: &Path) -> Result<(), Error> {
     let etc = tree.join("etc");
     file::scratch(
-        &etc.join(".updated"),
+        etc.join(".updated"),
         b"# The image is whole: nothing is rebuilt at boot.\nTIMESTAMP_NSEC=4102444800000000000\n",
     )?;
     let target = tree.join(FACTORY_ETC);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use object::elf::{DT_NEEDED, FileHeader64};
-use object::read::elf::{Dyn as _, FileHeader as _};
+use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
 use object::{Endianness, elf};
 
 use super::archive::Archive;
@@ -25,7 +25,13 @@ pub(super) fn add(archive: &mut Archive, tree: &Path, programs: &[String]) -> Re
             continue;
         }
         archive.add(tree, &path)?;
-        for name in needed(&tree.join(&path))? {
+        let needs = needs(&tree.join(&path))?;
+        queue.extend(
+            needs
+                .loader
+                .map(|loader| Path::new("usr").join(loader.trim_start_matches('/'))),
+        );
+        for name in needs.libraries {
             queue.push(library(tree, &name, &path)?);
         }
     }
@@ -43,32 +49,49 @@ fn library(tree: &Path, name: &str, wanted_by: &Path) -> Result<PathBuf, Error> 
         })
 }
 
-/// The libraries that the ELF file at `path` asks for by name; none where it is no ELF file.
-fn needed(path: &Path) -> Result<Vec<String>, Error> {
+/// What an ELF file needs to be started; nothing where it is no ELF file.
+#[derive(Debug, Default)]
+struct Needs {
+    /// The program that loads it, such as `/lib64/ld-linux-x86-64.so.2`; a library names none.
+    loader: Option<String>,
+    /// Libraries by name.
+    libraries: Vec<String>,
+}
+
+fn needs(path: &Path) -> Result<Needs, Error> {
     let bytes = fs::read(path).map_err(|source| Error::ReadInput {
         path: path.to_owned(),
         source,
     })?;
     if !bytes.starts_with(&elf::ELFMAG) {
-        return Ok(Vec::new());
+        return Ok(Needs::default());
     }
-    names(&bytes).map_err(|source| Error::ReadElf {
+    parse(&bytes).map_err(|source| Error::ReadElf {
         path: path.to_owned(),
         source,
     })
 }
 
-fn names(bytes: &[u8]) -> Result<Vec<String>, object::read::Error> {
+fn parse(bytes: &[u8]) -> Result<Needs, object::read::Error> {
     let header = FileHeader64::<Endianness>::parse(bytes)?;
     let endian = header.endian()?;
+    let mut needs = Needs::default();
+    for segment in header.program_headers(endian, bytes)? {
+        if let Some(loader) = segment.interpreter(endian, bytes)? {
+            needs.loader = Some(String::from_utf8_lossy(loader).into_owned());
+        }
+    }
     let sections = header.sections(endian, bytes)?;
-    let Some((entries, strings)) = sections.dynamic(endian, bytes)? else {
-        return Ok(Vec::new());
-    };
-    let strings = sections.strings(endian, bytes, strings)?;
-    entries
-        .iter()
-        .filter(|entry| entry.tag(endian) == DT_NEEDED)
-        .map(|entry| Ok(String::from_utf8_lossy(entry.string(endian, strings)?).into_owned()))
-        .collect()
+    if let Some((entries, strings)) = sections.dynamic(endian, bytes)? {
+        let strings = sections.strings(endian, bytes, strings)?;
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.tag(endian) == DT_NEEDED)
+        {
+            needs
+                .libraries
+                .push(String::from_utf8_lossy(entry.string(endian, strings)?).into_owned());
+        }
+    }
+    Ok(needs)
 }

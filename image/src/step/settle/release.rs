@@ -32,7 +32,7 @@ impl Identity {
 /// Replaces the packages' os-release by the image's own.
 pub(super) fn write(tree: &Path, identity: &Identity) -> Result<(), Error> {
     Ok(file::scratch(
-        &tree.join("usr/lib/os-release"),
+        tree.join("usr/lib/os-release"),
         identity.os_release().as_bytes(),
     )?)
 }
