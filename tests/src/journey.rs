@@ -13,6 +13,7 @@ use crate::node::{Node, STAGE, Status, TRIAL};
 use crate::releases::{self, Release};
 use crate::repository::Repository;
 use crate::site::Site;
+use crate::transcript::Watcher;
 use crate::{disk, firmware, workspace};
 
 /// A machine that is switched off.
@@ -126,6 +127,18 @@ impl Fresh {
     /// # Errors
     /// When QEMU does not start.
     pub fn switch_on(self, credentials: Credentials) -> Result<Machine> {
+        self.power(credentials, None)
+    }
+
+    /// Switches it on; `watcher` sees each line of the console.
+    ///
+    /// # Errors
+    /// When QEMU does not start.
+    pub fn switch_on_with(self, credentials: Credentials, watcher: Watcher) -> Result<Machine> {
+        self.power(credentials, Some(watcher))
+    }
+
+    fn power(self, credentials: Credentials, watcher: Option<Watcher>) -> Result<Machine> {
         Machine::switch_on(
             &workspace::tools()?,
             Parts {
@@ -133,7 +146,7 @@ impl Fresh {
                 disk: self.disk,
                 variables: self.variables,
                 credentials,
-                watcher: None,
+                watcher,
             },
         )
     }
