@@ -15,7 +15,10 @@ pub struct Update {
     pub to: Version,
     /// Whether its boot entry may have been written, so that a bad entry is its doing.
     pub armed: bool,
-    /// When the agent asked for the reboot, in milliseconds since 1970.
+    /// How often the agent asked for a reboot into it.
+    #[serde(default)]
+    pub reboots: u32,
+    /// When it did so last, in milliseconds since 1970.
     pub rebooted_at: Option<u64>,
     /// What it cost so far.
     #[serde(flatten)]

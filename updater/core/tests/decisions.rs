@@ -220,6 +220,23 @@ fn retry_forgets_and_is_not_undone_by_a_restart() {
 }
 
 #[test]
+fn a_boot_loader_that_never_tries_the_armed_release_does_not_keep_the_machine_rebooting() {
+    let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
+    let automatic = Event::Asked(Request::Automatic(Goal::Reboot), machine.clone());
+    let mut state = armed();
+    for _ in 0..3 {
+        let (next, effects) = step(state, automatic.clone());
+        assert_eq!(effects, [Effect::Save, Effect::Reboot]);
+        state = step(next, Event::Started(machine.clone())).0;
+    }
+    let (state, effects) = step(state, automatic);
+    assert_eq!(effects, [Effect::Save]);
+    assert!(matches!(&state.phase, Phase::Failed(f) if f.who == Who::Environment));
+    let (_, effects) = step(state, Event::Asked(Request::Apply, machine));
+    assert_eq!(effects, [Effect::Save, Effect::Reboot]);
+}
+
+#[test]
 fn rollback_is_remembered_before_the_entry_is_touched() {
     let machine = facts(2, &[(1, None), (2, None)]);
     let (state, effects) = play([

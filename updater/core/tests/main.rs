@@ -9,3 +9,4 @@
 mod bootable;
 mod decisions;
 mod model;
+mod states;

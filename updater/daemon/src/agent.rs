@@ -5,7 +5,7 @@ use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
 use acl_host::clock::Clock;
 use acl_release::repository::http::{Http, Patience};
 use acl_updater_core::{
-    effect::Effect,
+    effect::{Effect, Step},
     event::{Event, Request},
     state::{Failure, Phase, State, Who},
     step,
@@ -205,11 +205,11 @@ impl Agent {
 
     /// One event to the core; what it wants done goes to the end of the list.
     fn feed(&mut self, event: Event) {
-        let before = self.state.phase.clone();
+        let before = stage_of(&self.state.phase);
         let (state, effects) = step(std::mem::take(&mut self.state), event);
         self.state = state;
         self.todo.extend(effects);
-        if self.state.phase != before {
+        if stage_of(&self.state.phase) != before {
             tell(&self.state.phase);
         }
         self.show();
@@ -365,6 +365,18 @@ fn load(store: &Store) -> Result<State, Error> {
         }
         Err(source) => Err(Error::LoadState { source }),
     }
+}
+
+/// The phase without what only progresses.
+fn stage_of(phase: &Phase) -> Phase {
+    let mut phase = phase.clone();
+    if let Phase::Staging {
+        step, done, total, ..
+    } = &mut phase
+    {
+        (*step, *done, *total) = (Step::FIRST, 0, 0);
+    }
+    phase
 }
 
 fn tell(phase: &Phase) {

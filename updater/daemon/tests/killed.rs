@@ -10,10 +10,11 @@ fn tells_of_effect(line: &str) -> bool {
 #[test]
 fn killed_at_every_effect_the_update_is_finished_on_the_next_try() {
     let site = Site::new();
-    site.publish("2");
+    let updated = updated(&site);
+    site.publish("3");
     let mut names = Vec::new();
     for kill_at in 0.. {
-        let node = Node::new(&site);
+        let node = updated.copy();
         let mut seen = 0;
         let ran = node.run(&[], &mut |line| {
             seen += usize::from(tells_of_effect(line));
@@ -21,8 +22,13 @@ fn killed_at_every_effect_the_update_is_finished_on_the_next_try() {
         });
         let last = ran.log.lines().last().unwrap_or_default().to_owned();
         assert!(
-            ["1", "2"].contains(&node.would_boot().as_str()),
+            ["2", "3"].contains(&node.would_boot().as_str()),
             "after {last}"
+        );
+        assert!(
+            node.entries_are_whole(),
+            "after {last}: {:?}",
+            node.entries()
         );
         if ran.code.is_some() {
             assert_eq!(ran.code, Some(0), "{}", ran.log);
@@ -39,11 +45,11 @@ fn killed_at_every_effect_the_update_is_finished_on_the_next_try() {
         );
         assert_eq!(
             node.entries(),
-            ["acl_1.efi", "acl_2+3.efi"],
+            ["acl_2.efi", "acl_3+3.efi"],
             "{:?}",
             names.last()
         );
-        assert_eq!(node.boot(&site), "2");
+        assert_eq!(node.boot(&site), "3");
         node.bless();
         node.once();
         assert_eq!(
@@ -73,6 +79,18 @@ fn killed_at_every_effect_the_update_is_finished_on_the_next_try() {
             );
         }
     }
+}
+
+/// A machine that runs release 2, so that the slot to be overwritten holds release 1 and its entry.
+fn updated(site: &Site) -> Node {
+    site.publish("2");
+    let node = Node::new(site);
+    node.once();
+    node.boot(site);
+    node.bless();
+    node.once();
+    assert_eq!(node.entries(), ["acl_1.efi", "acl_2.efi"]);
+    node
 }
 
 #[test]

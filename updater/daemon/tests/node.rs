@@ -60,6 +60,13 @@ impl Node {
         node
     }
 
+    /// The same machine once more.
+    pub(crate) fn copy(&self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy_tree(self.dir.path(), dir.path());
+        Self { dir }
+    }
+
     pub(crate) fn root(&self) -> PathBuf {
         self.dir.path().join("root")
     }
@@ -117,10 +124,19 @@ impl Node {
         Ran { code, log }
     }
 
+    /// Run `acl-updated go-back`.
+    pub(crate) fn go_back(&self) {
+        self.verb("go-back", &[]).run().unwrap();
+    }
+
     fn command(&self, more: &[&str]) -> ToolCommand {
+        self.verb("once", more)
+    }
+
+    fn verb(&self, verb: &str, more: &[&str]) -> ToolCommand {
         Tools::host()
             .command(Tool::Own(AGENT.into()))
-            .arg("once")
+            .arg(verb)
             .arg("--root")
             .arg(self.root())
             .arg("--disk")
@@ -152,6 +168,16 @@ impl Node {
             }
         }
         panic!("no whole release boots; entries: {:?}", self.entries());
+    }
+
+    /// Whether every boot entry is of a whole release: none may be left that boots a slot half-written.
+    pub(crate) fn entries_are_whole(&self) -> bool {
+        let esp = self.esp();
+        let entries = esp.entries().unwrap();
+        entries.iter().all(|entry| {
+            let hash = root_hash_of(&esp.path(entry));
+            hash.is_some_and(|hash| self.holds_whole(&hash))
+        })
     }
 
     /// Boot: the running release is the one that boots, one try of it is used up.
@@ -194,6 +220,19 @@ impl Node {
             let tree = disk.region("verity", slot.verity.range()).unwrap();
             verity::check(&usr, &tree, hash).is_ok()
         })
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 

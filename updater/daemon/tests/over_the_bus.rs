@@ -10,7 +10,9 @@ use acl_updated::{
     run,
 };
 use serde_json::Value;
-use zbus::{Connection, Guid, connection::Builder, proxy};
+use zbus::{
+    Connection, Guid, connection::Builder, fdo::PropertiesProxy, proxy, proxy::CacheProperties,
+};
 
 use crate::{node::Node, site::Site};
 
@@ -72,7 +74,14 @@ async fn state(updater: &UpdaterProxy<'_>) -> Value {
 /// Wait by signals until the agent is at rest.
 async fn rest(updater: &UpdaterProxy<'_>) -> Value {
     use futures_util::StreamExt as _;
-    let mut changes = updater.receive_state_changed().await;
+    let properties = PropertiesProxy::builder(updater.inner().connection())
+        .destination("org.acl.Updater1")
+        .unwrap()
+        .path("/org/acl/Updater1")
+        .unwrap()
+        .build();
+    let properties = properties.await.unwrap();
+    let mut changes = properties.receive_properties_changed().await.unwrap();
     loop {
         let state = state(updater).await;
         if state["busy"] == false {
@@ -85,7 +94,11 @@ async fn rest(updater: &UpdaterProxy<'_>) -> Value {
 async fn with_agent<F: AsyncFnOnce(UpdaterProxy<'_>)>(node: &Node, test: F) {
     let (client, run) = agent(node).await;
     let tested = async {
-        let updater = UpdaterProxy::new(&client).await.unwrap();
+        // What is read after a request must not be what was signalled before it.
+        let updater = UpdaterProxy::builder(&client)
+            .cache_properties(CacheProperties::No)
+            .build();
+        let updater = updater.await.unwrap();
         test(updater).await;
     };
     tokio::select! {

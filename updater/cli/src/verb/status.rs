@@ -11,6 +11,18 @@ use crate::{
 
 /// Packages that are told by name; `--json` has them all.
 const PACKAGES: usize = 12;
+/// Steps in the order in which they are done.
+const STEPS: [&str; 9] = [
+    "prepare",
+    "disarm",
+    "write",
+    "flush",
+    "read-back",
+    "name",
+    "recheck",
+    "arm",
+    "reboot",
+];
 /// Earlier updates that are told.
 const RECORDS: usize = 5;
 
@@ -93,8 +105,9 @@ fn cost(cost: &Cost) -> String {
         out += &field("  Fetched", &fetched);
     }
     if !cost.seconds.is_empty() {
-        let steps: Vec<_> = cost
-            .seconds
+        let mut steps: Vec<_> = cost.seconds.iter().collect();
+        steps.sort_by_key(|(step, _)| STEPS.iter().position(|s| s == step));
+        let steps: Vec<_> = steps
             .iter()
             .map(|(step, seconds)| format!("{step} {seconds:.1} s"))
             .collect();
@@ -119,7 +132,11 @@ fn packages(changes: &[PackageChange]) -> String {
     } else {
         String::new()
     };
-    format!("{} packages: {}{rest}", changes.len(), named.join(", "))
+    format!(
+        "{} of the packages: {}{rest}",
+        changes.len(),
+        named.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -148,8 +165,8 @@ Boots     1 (good), 2 (good), 3 (failed after 3 tries)
 Refused   3: it was not healthy: units: failed: containerd.service
 Earlier   1 → 2, committed
   Fetched 1.00 MiB
-  Took    arm 0.5 s, write 1.2 s
-  Changed 2 packages: linux 6.1 → 6.2, new none → 1
+  Took    write 1.2 s, arm 0.5 s
+  Changed 2 of the packages: linux 6.1 → 6.2, new none → 1
 ";
         assert_eq!(describe(&status.document), expected);
     }

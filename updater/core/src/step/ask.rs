@@ -19,7 +19,7 @@ pub(super) fn asked(state: &mut State, request: Request, facts: Facts) -> Vec<Ef
         Request::Automatic(goal) => go(state, goal),
         Request::Check => go(state, Goal::Check),
         Request::Stage => go(state, Goal::Arm),
-        Request::Apply => go(state, Goal::Reboot),
+        Request::Apply => apply(state),
         Request::Rollback => rollback(state),
         Request::Retry(goal) => retry(state, goal),
     }
@@ -58,6 +58,13 @@ fn go(state: &mut State, goal: Goal) -> Vec<Effect> {
         return stage::reboot_if_asked(state);
     }
     check(state, goal)
+}
+
+fn apply(state: &mut State) -> Vec<Effect> {
+    if let Some(update) = &mut state.update {
+        update.reboots = 0;
+    }
+    go(state, Goal::Reboot)
 }
 
 fn rollback(state: &mut State) -> Vec<Effect> {

@@ -7,8 +7,11 @@ use crate::{
     event::{Offer, Took},
     machine::{Entry, Tries},
     record::{Cost, Update},
-    state::{Goal, Phase, State},
+    state::{Failure, Goal, Phase, State, Who},
 };
+
+/// How often the agent reboots for an armed release without the operator's word.
+const REBOOTS: u32 = 3;
 
 /// Begin an update to `offer`.
 pub(super) fn begin(state: &mut State, offer: &Offer) -> Vec<Effect> {
@@ -16,6 +19,7 @@ pub(super) fn begin(state: &mut State, offer: &Offer) -> Vec<Effect> {
         from: state.machine.running.clone(),
         to: offer.version.clone(),
         armed: false,
+        reboots: 0,
         rebooted_at: None,
         cost: Cost {
             packages: offer.packages.clone(),
@@ -77,9 +81,25 @@ pub(super) fn reboot_if_asked(state: &mut State) -> Vec<Effect> {
     state.phase = settle::rest(state);
     let at = state.machine.at;
     if let Some(update) = &mut state.update {
+        if update.reboots >= REBOOTS {
+            let failure = not_tried(&update.to);
+            return super::failed(state, failure);
+        }
+        update.reboots += 1;
         update.rebooted_at = Some(at);
     }
     vec![Effect::Save, Effect::Reboot]
+}
+
+/// A boot loader that is told to prefer the older release must not keep the machine rebooting for ever.
+fn not_tried(version: &Version) -> Failure {
+    Failure::new(
+        Who::Environment,
+        format!(
+            "the machine was rebooted {REBOOTS} times and the boot loader did not try {version}; see which entry it \
+             prefers (bootctl status), then apply again"
+        ),
+    )
 }
 
 fn armed(state: &mut State, version: Version) -> Vec<Effect> {

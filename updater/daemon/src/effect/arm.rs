@@ -4,7 +4,7 @@ use acl_release::manifest::Part;
 use acl_updater_core::Version;
 
 use super::{Error, staged_files::StagedFiles};
-use crate::session::Session;
+use crate::{health::report, session::Session};
 
 /// How often a release may be tried before the boot loader goes back.
 const TRIES: u32 = 3;
@@ -22,5 +22,7 @@ pub(super) async fn arm(session: &Session, version: &Version) -> Result<(), Erro
     .await?
     .map_err(|source| Error::Arm { source })?;
     files.remove();
+    // What an earlier trial of this very release found says nothing about the one to come.
+    report::forget(&session.machine.state_dir());
     Ok(())
 }

@@ -72,6 +72,13 @@ pub(super) fn write(dir: &Path, report: &Report) -> acl_host::Result<()> {
     file::write(path, &bytes)
 }
 
+/// Remove the report; one that stays only makes a reason less exact.
+pub(crate) fn forget(dir: &Path) {
+    if let Err(error) = file::remove(dir.join(NAME)) {
+        tracing::warn!(error = %acl_host::error::chain(&error), "cannot remove the health report");
+    }
+}
+
 /// The last report; none when there is none that can be read.
 pub(crate) fn read(dir: &Path) -> Option<Report> {
     let bytes = file::read(dir.join(NAME)).ok()?;
