@@ -127,9 +127,7 @@ pub fn build(recipe: &Recipe, request: &Request) -> Result<Built, Error> {
 
 /// The boot entry's file name, which also says what a version may look like.
 fn entry(version: &str) -> Result<String, Error> {
-    let entry = EntryName::good(version).map_err(|_| Error::Version {
-        version: version.to_owned(),
-    })?;
+    let entry = EntryName::good(version).map_err(|source| Error::Version { source })?;
     Ok(entry.to_string())
 }
 

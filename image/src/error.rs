@@ -102,10 +102,8 @@ pub enum Error {
     },
 
     // The request
-    #[error(
-        "{version:?} cannot be a version: it is made of letters, digits and the characters `.`, `^`, `~` and `-`"
-    )]
-    Version { version: String },
+    #[error("the version may hold letters, digits and the characters `.`, `^`, `~` and `-`")]
+    Version { source: acl_host::Error },
     #[error("there is no program {}: build it first (`cargo build --release`), or name its directory with --programs", path.display())]
     NoProgram { path: PathBuf },
     #[error(

@@ -39,7 +39,10 @@ impl Tree {
 
     /// Unpacks the entries of `tar` for which `wanted` is true.
     ///
-    /// Returns the wanted paths that were unpacked. The error says what is wrong, and with which path.
+    /// Returns the wanted paths that were unpacked.
+    ///
+    /// # Errors
+    /// What is wrong, and with which path.
     pub fn unpack(
         &mut self,
         package: &str,
@@ -56,6 +59,11 @@ impl Tree {
                 .into_owned();
             let path = plain(&path)
                 .ok_or_else(|| format!("the path {} leaves the tree", path.display()))?;
+            let directory = entry.header().entry_type() == EntryType::Directory;
+            if directory && MERGED.iter().any(|name| path == Path::new(name)) {
+                // Its place is a link, which the package base-files brings.
+                continue;
+            }
             if path.as_os_str().is_empty() || !wanted(&path) {
                 continue;
             }
@@ -259,8 +267,10 @@ mod tests {
         assert_eq!(merged(Path::new("libx/y")), Path::new("libx/y"));
     }
 
-    /// Entries: type, path (written as it is, however bad), link target or content.
-    fn tar_of(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
+    /// Type, path (written as it is, however bad), link target or content.
+    type Entry<'a> = (EntryType, &'a str, &'a str);
+
+    fn tar_of(entries: &[Entry]) -> Vec<u8> {
         let mut builder = Builder::new(Vec::new());
         for (kind, path, text) in entries {
             let mut header = Header::new_ustar();
@@ -284,7 +294,7 @@ mod tests {
     #[test]
     fn nothing_leaves_the_tree() {
         use EntryType::{Link, Regular, Symlink};
-        let cases: [(&[(EntryType, &str, &str)], &str); 6] = [
+        let cases: [(&[Entry], &str); 6] = [
             (&[(Regular, "../x", "")], "the path ../x leaves the tree"),
             (
                 &[(Regular, "a/../../x", "")],

@@ -39,6 +39,10 @@ pub(super) fn check(path: &Path, files: Vec<File>) -> Result<Recipe, Error> {
     if recipe.packages.from.is_empty() {
         return Err(missing(path, "packages.from"));
     }
+    let tools = &recipe.tools;
+    if tools.from.is_empty() && !(tools.build.is_empty() && tools.test.is_empty()) {
+        return Err(missing(path, "tools.from"));
+    }
     Ok(recipe)
 }
 
