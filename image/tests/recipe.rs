@@ -148,7 +148,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
 #[test]
 fn a_recipe_that_cannot_be_used_is_refused_with_its_line() {
     for (from, to, expected) in REFUSED {
-        assert_eq!(refused(from, to), expected);
+        assert_eq!(refused(from, to), *expected);
     }
 }
 
