@@ -143,7 +143,10 @@ impl Updater {
         if self.asks.send(Ask { wish, reply }).await.is_err() {
             return Err(gone());
         }
-        answer.await.map_err(|_| gone())?.map_err(Error::from)
+        match answer.await {
+            Ok(begun) => begun.map_err(Error::from),
+            Err(_) => Err(gone()),
+        }
     }
 }
 

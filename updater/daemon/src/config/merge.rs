@@ -1,6 +1,6 @@
 //! One value a key, each with the file that it came from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::written::{Automatic, Fragment, Strategy};
 
@@ -52,8 +52,8 @@ pub(super) fn merge(fragments: Vec<Fragment>) -> Merged {
     merged
 }
 
-fn set<T>(key: &mut Key<T>, value: Option<T>, path: &PathBuf) {
+fn set<T>(key: &mut Key<T>, value: Option<T>, path: &Path) {
     if let Some(value) = value {
-        *key = Some((value, path.clone()));
+        *key = Some((value, path.to_owned()));
     }
 }

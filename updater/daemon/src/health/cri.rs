@@ -25,6 +25,8 @@ const RUNTIME_NAME: u8 = 2 << 3 | 2;
 pub(super) enum Error {
     #[error("cannot connect")]
     Connect { source: std::io::Error },
+    #[error("cannot make the request")]
+    Request { source: http::Error },
     #[error("it does not speak HTTP/2")]
     Call { source: h2::Error },
     #[error("it refuses the call with gRPC status {status}: {message}")]
@@ -55,7 +57,7 @@ async fn call(sender: client::SendRequest<Bytes>) -> Result<String, Error> {
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .body(())
-        .map_err(|_| Error::Answer)?;
+        .map_err(|source| Error::Request { source })?;
     let (response, mut body) = sender.send_request(request, false).map_err(failed)?;
     body.send_data(Bytes::from_static(&REQUEST), true)
         .map_err(failed)?;
