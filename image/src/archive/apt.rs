@@ -3,6 +3,7 @@
 //! Its list of installed packages is empty, so the answer is exactly what was asked for and its dependencies, with
 //! nothing added because the host has it, or because Debian calls it essential.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use acl_host::file;
@@ -19,6 +20,8 @@ pub struct Apt {
     directory: PathBuf,
     /// With the URL of the mirror that each is read from.
     sources: Vec<(Source, String)>,
+    /// Held while the value lives: a second build waits for its turn, where apt itself would fail.
+    _turn: File,
 }
 
 impl Apt {
@@ -35,8 +38,7 @@ impl Apt {
                 source: error,
             })?;
         }
-        let directory = absolute(directory)?;
-        let apt = Self { directory, sources };
+        let apt = Self::open(directory, sources)?;
         apt.configure()?;
         let archives: Vec<&str> = apt
             .sources
@@ -75,12 +77,25 @@ impl Apt {
 
     /// `apt-helper`, which fetches URLs with the host's means: it is what `apt-get` itself uses.
     pub(super) fn helper(directory: &Path) -> Result<ToolCommand, Error> {
-        let apt = Self {
-            directory: absolute(directory)?,
-            sources: Vec::new(),
-        };
+        let apt = Self::open(directory, Vec::new())?;
         apt.configure()?;
         Ok(apt.command(Tool::AptHelper))
+    }
+
+    fn open(directory: &Path, sources: Vec<(Source, String)>) -> Result<Self, Error> {
+        let directory = absolute(directory)?;
+        let fail = |source| Error::MakeDirectory {
+            path: directory.clone(),
+            source,
+        };
+        std::fs::create_dir_all(&directory).map_err(fail)?;
+        let turn = File::create(directory.join("turn")).map_err(fail)?;
+        turn.lock().map_err(fail)?;
+        Ok(Self {
+            directory,
+            sources,
+            _turn: turn,
+        })
     }
 
     fn ask(&self, verb: &[&str], packages: &[Named]) -> Result<Vec<Package>, Error> {
