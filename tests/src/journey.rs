@@ -143,9 +143,10 @@ impl Fresh {
             &workspace::tools()?,
             Parts {
                 name: self.name,
-                disk: self.disk,
+                disk: self.disk.clone(),
                 variables: self.variables,
                 credentials,
+                discard: self.disk.parent().map(Path::to_owned),
                 watcher,
             },
         )

@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -40,6 +41,8 @@ pub struct Parts {
     pub variables: PathBuf,
     /// What the hypervisor hands over.
     pub credentials: Credentials,
+    /// What is removed with the machine, unless it is shut down in order.
+    pub discard: Option<PathBuf>,
     /// Sees each line of the console.
     pub watcher: Option<Watcher>,
 }
@@ -52,9 +55,15 @@ pub struct Machine {
     qmp: Qmp,
     console: Transcript,
     shell: Shell,
+    switched_on: Instant,
     _turn: File,
     _sockets: tempfile::TempDir,
+    discard: Discard,
 }
+
+/// A directory that goes with the machine.
+#[derive(Debug)]
+struct Discard(Option<PathBuf>);
 
 impl Machine {
     /// Switches a machine on, when no other runs.
@@ -77,6 +86,7 @@ impl Machine {
             .args(parts.credentials.arguments())
             .stderr(File::create(&messages)?)
             .spawn()?;
+        progress(&parts.name, format_args!("on, {accelerator:?}"));
         let streams = ports.accept(&mut qemu).with_context(|| {
             let said = std::fs::read_to_string(&messages).unwrap_or_default();
             format!("QEMU did not start: {said}")
@@ -88,8 +98,10 @@ impl Machine {
             qmp: Qmp::open(control)?,
             console: Transcript::follow(console, &logs.join("console.log"), parts.watcher)?,
             shell: Shell::open(shell, &logs.join("shell.log"))?,
+            switched_on: Instant::now(),
             _turn: turn,
             _sockets: directory,
+            discard: Discard(parts.discard),
         })
     }
 
@@ -103,9 +115,12 @@ impl Machine {
     /// # Errors
     /// With the end of the console, when none comes within `limit`.
     pub fn wait_for_boot(&mut self, limit: Duration) -> Result<()> {
-        self.shell
-            .wait_for_boot(limit)
-            .map_err(|silence| self.explain(anyhow!(silence).context("no boot reached the shell")))
+        self.shell.wait_for_boot(limit).map_err(|silence| {
+            self.explain(anyhow!(silence).context("no boot reached the shell"))
+        })?;
+        let seconds = self.switched_on.elapsed().as_secs();
+        progress(&self.name, format_args!("up after {seconds} s"));
+        Ok(())
     }
 
     /// Waits for a line on the console, from the place `from` on, that contains `marker`; gives the place after it.
@@ -173,14 +188,17 @@ impl Machine {
         self.wait_for_boot(limit)
     }
 
-    /// Shuts the machine down in order: its disk can then be read, changed and copied.
+    /// Shuts the machine down in order: its disk is kept, and can then be read, changed and copied.
     ///
     /// # Errors
     /// With the end of the console, when it stays on.
     pub fn shut_down(mut self) -> Result<()> {
         self.ask("systemctl poweroff --no-block")?;
         match self.qemu.wait(SHUTDOWN)? {
-            Some(_) => Ok(()),
+            Some(_) => {
+                self.discard.0 = None;
+                Ok(())
+            }
             None => Err(self.explain(anyhow!("the machine did not switch itself off"))),
         }
     }
@@ -191,6 +209,21 @@ impl Machine {
         let name = &self.name;
         anyhow!("{name}: {error:#}\n--- the last {TAIL} lines of its console ---\n{tail}---")
     }
+}
+
+impl Drop for Discard {
+    fn drop(&mut self) {
+        if let Some(directory) = &self.0 {
+            // What stays takes room until the next run replaces it.
+            let _ = std::fs::remove_dir_all(directory);
+        }
+    }
+}
+
+/// Tells a person what a long test is at.
+fn progress(name: &str, what: std::fmt::Arguments<'_>) {
+    // Nobody reads it where standard error is closed.
+    let _ = writeln!(std::io::stderr().lock(), "  machine {name}: {what}");
 }
 
 /// The serial ports and the control socket: the harness listens, QEMU connects while it starts.

@@ -21,6 +21,7 @@ fn an_empty_disk_fails_with_the_end_of_the_console() -> anyhow::Result<()> {
         disk,
         variables,
         credentials: Credentials::default(),
+        discard: Some(directory),
         watcher: None,
     };
     let machine = Machine::switch_on(&tools, parts)?;
