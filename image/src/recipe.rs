@@ -61,7 +61,7 @@ pub struct Partitions {
     pub verity: u64,
     /// A slot's signature partition.
     pub signature: u64,
-    /// The root partition of the disk image; a machine grows it to its disk.
+    /// The root partition of the disk image.
     pub root: u64,
 }
 
@@ -146,7 +146,7 @@ pub struct Program {
 /// What goes into the initrd.
 #[derive(Debug, Clone, Default)]
 pub struct Initrd {
-    /// Globs over the composed tree, without a leading slash, as for [`Removal`].
+    /// Files of the composed tree, without a leading slash.
     pub files: Vec<String>,
     /// Programs and libraries out of the tree; the shared libraries that they need come with them.
     pub programs: Vec<String>,

@@ -31,7 +31,7 @@ pub struct Sizes {
     pub verity: u64,
     /// The signature of its root hash.
     pub signature: u64,
-    /// The writable file system, which grows at first boot.
+    /// The writable file system.
     pub root: u64,
 }
 
