@@ -158,6 +158,18 @@ impl State {
         )
     }
 
+    /// Whether the running release is on trial and its end has yet to be noticed.
+    #[must_use]
+    pub fn watches_trial(&self) -> bool {
+        self.machine.on_trial() && !self.is_busy() && !self.is_going_back()
+    }
+
+    /// Whether the machine is about to reboot into the older release.
+    #[must_use]
+    pub fn is_going_back(&self) -> bool {
+        matches!(self.phase, Phase::GoingBack { .. })
+    }
+
     /// Why `version` is not to be tried, if it is not.
     #[must_use]
     pub fn refusal(&self, version: &Version) -> Option<&Refused> {

@@ -141,6 +141,61 @@ fn a_trial_ends_in_a_commit_when_the_counter_is_dropped() {
     assert_eq!(state.update, None);
 }
 
+fn on_trial() -> State {
+    let machine = facts(2, &[(1, None), (2, Some((2, 1)))]);
+    step(armed(), Event::Started(machine)).0
+}
+
+#[test]
+fn a_trial_is_disturbed_neither_by_requests_nor_by_the_clock() {
+    let trial = on_trial();
+    let reason = "release 2 is on trial; wait until it is committed, or go back with a rollback";
+    let refused = vec![Effect::Refuse(Failure::new(Who::Operator, reason))];
+    let cases = [
+        (Request::Check, refused.clone()),
+        (Request::Stage, refused.clone()),
+        (Request::Apply, refused.clone()),
+        (Request::Retry(Goal::Check), refused.clone()),
+        (Request::Retry(Goal::Reboot), refused),
+        (Request::Automatic(Goal::Check), Vec::new()),
+        (Request::Automatic(Goal::Arm), Vec::new()),
+        (Request::Automatic(Goal::Reboot), Vec::new()),
+    ];
+    for (request, expected) in cases {
+        let asked = Event::Asked(request, trial.machine.clone());
+        let (state, effects) = step(trial.clone(), asked);
+        assert_eq!(effects, expected, "{request:?}");
+        assert_eq!(state, trial, "{request:?}");
+    }
+}
+
+#[test]
+fn a_commit_is_noticed_whatever_else_failed_meanwhile() {
+    let broken = Event::Failed(Failure::new(Who::Environment, "the disk is slow"));
+    let (state, _) = step(on_trial(), broken);
+    assert!(state.watches_trial());
+    let proven = facts(2, &[(1, None), (2, None)]);
+    let (state, effects) = step(state, Event::Looked(proven));
+    assert_eq!(effects, [Effect::Save]);
+    assert!(matches!(state.phase, Phase::Committed { .. }));
+    assert_eq!(state.history.len(), 1);
+    assert!(!state.watches_trial());
+}
+
+#[test]
+fn a_request_right_after_a_trial_does_not_lose_its_outcome() {
+    let proven = facts(2, &[(1, None), (2, None)]);
+    for request in [Request::Stage, Request::Automatic(Goal::Arm)] {
+        let (state, effects) = step(on_trial(), Event::Asked(request, proven.clone()));
+        assert_eq!(effects, [Effect::Save, Effect::Check], "{request:?}");
+        assert_eq!(state.history.len(), 1);
+        let (state, _) = step(state, offer(3));
+        let update = state.update.expect("an update was begun");
+        assert_eq!(update.from, version(2));
+        assert_eq!(state.history[0].outcome, record::Outcome::Committed);
+    }
+}
+
 #[test]
 fn a_release_that_was_not_healthy_is_remembered_with_the_reasons() {
     let mut machine = facts(1, &[(1, None), (2, Some((0, 1)))]);

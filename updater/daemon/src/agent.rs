@@ -122,7 +122,7 @@ pub async fn run(
             Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
             Some(ask) = asks.recv() => agent.ask(ask),
             () = timer.passed() => agent.tick(&mut timer),
-            () = feed::trial_pause(&agent.state.phase) => agent.look(),
+            () = feed::trial_pause(&agent.state) => agent.look(),
         }
     }
 }
@@ -197,6 +197,10 @@ impl Agent {
                 self.feed(Event::Started(facts));
             }
             Err(error) => self.feed(Event::Failed(effect::failure(&error.into()))),
+        }
+        // Neither a trial nor a way back depends on it; the next check tells.
+        if self.state.watches_trial() || self.state.is_going_back() {
+            return;
         }
         if let Err(error) = Config::load(&self.machine.root) {
             self.fail(&error.into());
@@ -306,7 +310,7 @@ impl Agent {
 
     /// The clock asks.
     fn tick(&mut self, timer: &mut Timer) {
-        if !self.is_at_rest() {
+        if !self.is_at_rest() || self.state.watches_trial() {
             return timer.again();
         }
         let config = match Config::load(&self.machine.root) {

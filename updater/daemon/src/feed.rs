@@ -5,7 +5,7 @@ mod timer;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use acl_updater_core::state::Phase;
+use acl_updater_core::state::State;
 
 pub use timer::Pace;
 pub(crate) use timer::Timer;
@@ -14,8 +14,8 @@ pub(crate) use timer::Timer;
 const TRIAL: Duration = Duration::from_secs(2);
 
 /// Ends when it is time to look at a trial; never when there is none.
-pub(crate) async fn trial_pause(phase: &Phase) {
-    if matches!(phase, Phase::OnTrial { .. }) {
+pub(crate) async fn trial_pause(state: &State) {
+    if state.watches_trial() {
         tokio::time::sleep(TRIAL).await;
     } else {
         std::future::pending().await

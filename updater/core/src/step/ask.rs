@@ -1,6 +1,6 @@
 //! What someone asks for: how far to go, going back, trying again.
 
-use super::stage;
+use super::{settle, stage};
 use crate::{
     effect::Effect,
     event::Request,
@@ -11,10 +11,22 @@ use crate::{
 
 /// A request came in.
 pub(super) fn asked(state: &mut State, request: Request, facts: Facts) -> Vec<Effect> {
-    if matches!(request, Request::Automatic(_)) && hands_off(state) {
+    let automatic = matches!(request, Request::Automatic(_));
+    if automatic && (state.is_busy() || state.is_going_back()) {
         return Vec::new();
     }
-    state.machine = facts;
+    // The trial may have ended since it was looked at last.
+    let mut effects = settle::looked(state, facts);
+    match request {
+        Request::Automatic(_) if state.watches_trial() => {}
+        Request::Rollback => effects.extend(rollback(state)),
+        _ if state.watches_trial() => effects.extend(refuse(on_trial(state))),
+        _ => effects.extend(answer(state, request)),
+    }
+    effects
+}
+
+fn answer(state: &mut State, request: Request) -> Vec<Effect> {
     match request {
         Request::Automatic(goal) => go(state, goal),
         Request::Check => go(state, Goal::Check),
@@ -32,10 +44,11 @@ pub(super) fn check(state: &mut State, goal: Goal) -> Vec<Effect> {
     vec![Effect::Check]
 }
 
-/// The clock does not disturb a trial, a way back, or work under way.
-fn hands_off(state: &State) -> bool {
-    let trial = matches!(state.phase, Phase::OnTrial { .. } | Phase::GoingBack { .. });
-    trial || state.is_busy()
+fn on_trial(state: &State) -> String {
+    format!(
+        "release {} is on trial; wait until it is committed, or go back with a rollback",
+        state.machine.running
+    )
 }
 
 fn go(state: &mut State, goal: Goal) -> Vec<Effect> {
@@ -46,12 +59,6 @@ fn go(state: &mut State, goal: Goal) -> Vec<Effect> {
     if state.is_busy() {
         state.goal = state.goal.max(goal);
         return Vec::new();
-    }
-    if goal > Goal::Check && state.machine.on_trial() {
-        return refuse(format!(
-            "release {} is on trial; wait until it is committed, or go back with a rollback",
-            state.machine.running
-        ));
     }
     if goal == Goal::Reboot && state.machine.armed().is_some() {
         state.goal = goal;
@@ -107,8 +114,8 @@ fn retry(state: &mut State, goal: Goal) -> Vec<Effect> {
     if state.is_busy() {
         return refuse("an update is under way; retry when it has ended");
     }
-    if matches!(state.phase, Phase::GoingBack { .. }) || state.machine.on_trial() {
-        return go(state, goal.max(Goal::Arm));
+    if state.is_going_back() {
+        return go(state, goal);
     }
     state.refused.clear();
     let mut effects = vec![Effect::Save];

@@ -29,8 +29,10 @@ pub(super) fn started(state: &mut State, facts: Facts) -> Vec<Effect> {
 
 /// The machine was looked at again: a trial may have come to its end.
 pub(super) fn looked(state: &mut State, facts: Facts) -> Vec<Effect> {
+    let watched = state.watches_trial();
     state.machine = facts;
-    if !matches!(state.phase, Phase::OnTrial { .. }) || state.machine.on_trial() {
+    // Whatever the phase: a failure meanwhile must not hide the trial's end.
+    if !watched || state.machine.on_trial() {
         return Vec::new();
     }
     settle(state);
