@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Version, state::Failure};
 
-/// One thing to do. Effects of one [`crate::step()`] are carried out in order; when one fails, those
-/// after it are dropped and the failure is fed back as [`crate::event::Event::Failed`].
+/// One thing to do. Effects of one [`crate::step()`] are carried out in order. A check that fails is fed back as
+/// [`crate::event::Event::CheckFailed`], and what was wanted since is carried out nevertheless; when another effect
+/// fails, those after it are dropped and the failure is fed back as [`crate::event::Event::Failed`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Make the state durable before anything that follows.

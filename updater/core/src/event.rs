@@ -21,6 +21,8 @@ pub enum Event {
     Asked(Request, Facts),
     /// A check came to an end.
     Checked(Outcome),
+    /// A check came to no answer. What was asked for since is not touched by that.
+    CheckFailed(Failure),
     /// Bytes of the slot were written.
     Progressed {
         /// Bytes written.
@@ -32,7 +34,7 @@ pub enum Event {
     Done(Step, Took),
     /// The running release's entry is durably marked bad.
     WentBack,
-    /// The effect under way failed.
+    /// The effect under way failed, and was not a check.
     Failed(Failure),
 }
 

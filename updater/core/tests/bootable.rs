@@ -160,9 +160,14 @@ impl World {
             Fate::Run => self.run_one(),
             Fate::Break => {
                 self.stop_in_the_middle(true);
-                if !self.todo.is_empty() {
-                    self.todo.clear();
-                    self.feed(Event::Failed(Failure::new(Who::Environment, "broken")));
+                let failure = Failure::new(Who::Environment, "broken");
+                match self.todo.pop_front() {
+                    None => {}
+                    Some(Effect::Check) => self.feed(Event::CheckFailed(failure)),
+                    Some(_) => {
+                        self.todo.clear();
+                        self.feed(Event::Failed(failure));
+                    }
                 }
             }
             Fate::Kill { part, snapshot } => {

@@ -316,6 +316,24 @@ fn rollback_is_remembered_before_the_entry_is_touched() {
 }
 
 #[test]
+fn a_check_that_fails_does_not_undo_a_rollback_asked_for_meanwhile() {
+    let machine = facts(2, &[(1, None), (2, None)]);
+    let (checking, _) = play([
+        Event::Started(machine.clone()),
+        Event::Asked(Request::Check, machine.clone()),
+    ]);
+    let failure = Failure::new(Who::Server, "unreachable");
+    let (state, effects) = step(checking.clone(), Event::CheckFailed(failure.clone()));
+    assert_eq!(effects, [Effect::Save]);
+    assert_eq!(state.phase, Phase::Failed(failure.clone()));
+
+    let (back, effects) = step(checking, Event::Asked(Request::Rollback, machine));
+    assert_eq!(effects, [Effect::Save, Effect::MarkBad(version(2))]);
+    let (state, effects) = step(back.clone(), Event::CheckFailed(failure));
+    assert_eq!((state, effects), (back, Vec::new()));
+}
+
+#[test]
 fn what_cannot_be_gone_back_to_is_refused_with_the_reason() {
     let cases = [
         (

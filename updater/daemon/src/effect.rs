@@ -48,6 +48,10 @@ pub(crate) async fn carry_out(
     effect: Effect,
 ) -> Option<Event> {
     let name = name_of(&effect);
+    let failed = match effect {
+        Effect::Check => Event::CheckFailed,
+        _ => Event::Failed,
+    };
     info!(effect = name, phase = "start", "effect");
     match answer(session, state, effect).await {
         Ok(event) => {
@@ -56,7 +60,7 @@ pub(crate) async fn carry_out(
         }
         Err(error) => {
             error!(effect = name, phase = "failed", error = %acl_host::error::chain(&error), "effect");
-            Some(Event::Failed(failure(&error)))
+            Some(failed(failure(&error)))
         }
     }
 }

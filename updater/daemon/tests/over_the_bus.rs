@@ -149,6 +149,32 @@ async fn what_cannot_be_done_is_an_error_that_says_who_must_act() {
 }
 
 #[tokio::test]
+async fn a_rollback_is_done_though_the_check_before_it_fails() {
+    let site = Site::new();
+    let node = Node::new(&site);
+    node.put("efi/EFI/Linux/acl_0.efi", b"an older release");
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let text = format!("server = \"http://{}/\"\n", server.local_addr().unwrap());
+    node.put("etc/acl/updater.d/10-site.toml", text.as_bytes());
+    with_agent(&node, async |updater| {
+        updater.check().await.unwrap();
+        // The check is under way until it is answered.
+        let (mut asked, _) = server.accept().await.unwrap();
+        updater.rollback().await.unwrap();
+        let no = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut asked, no)
+            .await
+            .unwrap();
+        drop((asked, server));
+        let state = rest(&updater).await;
+        assert_eq!(state["refused"][0]["version"], "1", "{state}");
+    })
+    .await;
+    assert_eq!(node.entries(), ["acl_0.efi", "acl_1+0.efi"]);
+    assert_eq!(node.state()["state"]["name"], "going-back");
+}
+
+#[tokio::test]
 async fn a_wrong_configuration_is_seen_on_the_bus() {
     let site = Site::new();
     let node = Node::new(&site);
