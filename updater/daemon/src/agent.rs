@@ -301,9 +301,11 @@ impl Agent {
         }
         let facts = facts::read(&self.machine, self.clock.as_ref())
             .map_err(|error| effect::failure(&error.into()))?;
+        let before = self.todo.len();
         self.feed(Event::Asked(request, facts));
         match self.todo.back() {
-            Some(Effect::Refuse(failure)) => Err(failure.clone()),
+            // One that is still on the list from an earlier request is not the answer to this one.
+            Some(Effect::Refuse(failure)) if self.todo.len() > before => Err(failure.clone()),
             _ => Ok(()),
         }
     }

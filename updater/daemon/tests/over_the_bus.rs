@@ -26,6 +26,7 @@ trait Updater {
     fn check(&self) -> zbus::Result<()>;
     fn stage(&self) -> zbus::Result<()>;
     fn rollback(&self) -> zbus::Result<()>;
+    fn retry(&self) -> zbus::Result<()>;
     #[zbus(property)]
     fn state(&self) -> zbus::Result<String>;
     #[zbus(property)]
@@ -160,6 +161,9 @@ async fn a_rollback_is_done_though_the_check_before_it_fails() {
         updater.check().await.unwrap();
         // The check is under way until it is answered.
         let (mut asked, _) = server.accept().await.unwrap();
+        updater.retry().await.unwrap_err();
+        // That answer is not this one's.
+        updater.check().await.unwrap();
         updater.rollback().await.unwrap();
         let no = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         tokio::io::AsyncWriteExt::write_all(&mut asked, no)
