@@ -13,6 +13,7 @@ pub mod machine;
 pub mod record;
 pub mod state;
 mod step;
+mod told;
 mod version;
 
 pub use step::step;

@@ -193,7 +193,7 @@ impl Agent {
         match facts::read(&self.machine, self.clock.as_ref()) {
             Ok(facts) => {
                 self.started = true;
-                info!(running = %facts.running, "started");
+                info!(running = %facts.running, "started on {}", facts.running);
                 self.feed(Event::Started(facts));
             }
             Err(error) => self.feed(Event::Failed(effect::failure(&error.into()))),
@@ -240,7 +240,7 @@ impl Agent {
                     }
                 }
                 Effect::Refuse(failure) => {
-                    warn!(reason = failure.reason, "refused");
+                    warn!(reason = failure.reason, "refused: {}", failure.reason);
                     self.session = Some(session);
                 }
                 effect => {
@@ -257,7 +257,10 @@ impl Agent {
 
     /// What cannot be remembered is not begun. The failure itself is not saved either: that would fail for ever.
     fn unsaved(&mut self, failure: Failure) {
-        error!(reason = failure.reason, "the state cannot be saved");
+        error!(
+            reason = failure.reason,
+            "the state cannot be saved: {}", failure.reason
+        );
         self.todo.clear();
         self.state.phase = Phase::Failed(failure);
     }
@@ -291,7 +294,7 @@ impl Agent {
                 Request::Retry(config.goal().unwrap_or_default())
             }
         };
-        info!(?request, "asked");
+        info!(?request, "asked: {request}");
         self.submit(request)
     }
 
@@ -337,7 +340,8 @@ impl Agent {
         match facts::read(&self.machine, self.clock.as_ref()) {
             Ok(facts) => self.feed(Event::Looked(facts)),
             Err(error) => {
-                warn!(error = %acl_host::error::chain(&error), "cannot look at the trial")
+                let chain = acl_host::error::chain(&error);
+                warn!(error = chain, "cannot look at the trial: {chain}");
             }
         }
     }
@@ -390,8 +394,8 @@ fn tell(phase: &Phase) {
         Phase::Failed(Failure {
             reason,
             who: Who::Bug,
-        }) => error!(reason, "failed"),
-        Phase::Failed(Failure { reason, who }) => warn!(reason, ?who, "failed"),
-        phase => info!(?phase, "now"),
+        }) => error!(reason, "state: {phase}"),
+        Phase::Failed(Failure { reason, who }) => warn!(reason, ?who, "state: {phase}"),
+        phase => info!(?phase, "state: {phase}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Carries effects out, one file an effect.
 //!
-//! Each is logged as `effect` with `phase` `start` and `done` under a stable name: the crash test kills the agent at
-//! each of them.
+//! Each is logged with the field `effect`, a stable name, and `phase`, `start` and then `done`: the crash test kills the
+//! agent at each of them.
 
 mod arm;
 mod check;
@@ -34,10 +34,11 @@ use crate::session::Session;
 
 /// Make the state durable.
 pub(crate) fn save(session: &Session, state: &State) -> Result<(), Failure> {
-    info!(effect = "save", phase = "start", "effect");
+    let told = Effect::Save;
+    info!(effect = "save", phase = "start", "{told}");
     let saved = session.store.save(state);
     saved.map_err(|source| failure(&Error::SaveState { source }))?;
-    info!(effect = "save", phase = "done", "effect");
+    info!(effect = "save", phase = "done", "{told} done");
     Ok(())
 }
 
@@ -52,14 +53,27 @@ pub(crate) async fn carry_out(
         Effect::Check => Event::CheckFailed,
         _ => Event::Failed,
     };
-    info!(effect = name, phase = "start", "effect");
+    let told = effect.to_string();
+    let begun = Instant::now();
+    info!(effect = name, phase = "start", "{told}");
     match answer(session, state, effect).await {
         Ok(event) => {
-            info!(effect = name, phase = "done", "effect");
+            let seconds = begun.elapsed().as_secs_f64();
+            info!(
+                effect = name,
+                phase = "done",
+                "{told} done in {seconds:.1} s"
+            );
             event
         }
         Err(error) => {
-            error!(effect = name, phase = "failed", error = %acl_host::error::chain(&error), "effect");
+            let chain = acl_host::error::chain(&error);
+            error!(
+                effect = name,
+                phase = "failed",
+                error = chain,
+                "{told} failed: {chain}"
+            );
             Some(failed(failure(&error)))
         }
     }

@@ -13,22 +13,27 @@ use crate::{effect, facts, machine::Machine};
 pub async fn go_back(machine: &Machine) -> Result<(), effect::Error> {
     match facts::read(machine, &SystemClock) {
         Ok(facts) if !facts.on_trial() => {
-            info!(running = %facts.running, "not on trial; the machine stays as it is");
+            info!(running = %facts.running, "{} is not on trial; the machine stays as it is", facts.running);
             return Ok(());
         }
         Ok(facts) => {
-            warn!(running = %facts.running, "going back to the older release");
+            warn!(running = %facts.running, "going back from {} to the older release", facts.running);
             let marked = machine.esp().map_err(effect::Error::from).and_then(|esp| {
                 esp.mark_bad(facts.running.as_str())
                     .map_err(|source| effect::Error::MarkBad { source })
             });
             if let Err(error) = marked {
                 // Rebooting is still right: each boot uses up a try, and then the older release comes back.
-                error!(error = %acl_host::error::chain(&error), "cannot mark the entry");
+                let chain = acl_host::error::chain(&error);
+                error!(error = chain, "cannot mark the entry: {chain}");
             }
         }
         Err(error) => {
-            error!(error = %acl_host::error::chain(&error), "cannot tell whether this is a trial; the machine stays as it is");
+            let chain = acl_host::error::chain(&error);
+            error!(
+                error = chain,
+                "cannot tell whether this is a trial; the machine stays as it is: {chain}"
+            );
             return Err(error.into());
         }
     }

@@ -46,8 +46,17 @@ pub async fn run(machine: &Machine) -> Result<Report, Error> {
     let report = Report { version, checks };
     for check in &report.checks {
         match &check.problem {
-            None => info!(check = check.name, seconds = check.seconds, "passed"),
-            Some(problem) => warn!(check = check.name, problem, "not passed"),
+            None => info!(
+                check = check.name,
+                seconds = check.seconds,
+                "{}: passed in {:.1} s",
+                check.name,
+                check.seconds
+            ),
+            Some(problem) => warn!(
+                check = check.name,
+                problem, "{}: not passed: {problem}", check.name
+            ),
         }
     }
     report::write(&machine.state_dir(), &report).map_err(|source| Error::WriteReport { source })?;

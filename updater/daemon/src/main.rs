@@ -30,10 +30,8 @@ fn main() -> ExitCode {
         Err(error) => Err(error).context("cannot begin"),
     };
     outcome.unwrap_or_else(|error| {
-        error!(
-            error = acl_host::error::chain(error.as_ref()),
-            "cannot go on"
-        );
+        let chain = acl_host::error::chain(error.as_ref());
+        error!(error = chain, "cannot go on: {chain}");
         ExitCode::from(Who::Environment.exit_code())
     })
 }

@@ -13,6 +13,9 @@ fn a_release_is_staged_armed_tried_and_committed() {
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     let state = node.state();
     assert_eq!(state["state"], json!({"name": "armed", "version": "2"}));
+    for told in ["staging 2: write done in ", "state: armed 2"] {
+        assert!(ran.log.contains(told), "{}", ran.log);
+    }
     assert_eq!(node.entries(), ["acl_1.efi", "acl_2+3.efi"]);
     let update = &state["update"];
     assert!(update["bytes_fetched"].as_u64().unwrap() > artifact::USR as u64);

@@ -18,7 +18,11 @@ pub(crate) async fn reboot(machine: &Machine) -> Result<(), Error> {
     let asked = async { Systemd::connect().await?.reboot().await };
     if let Err(error) = asked.await {
         // A machine in trouble may have no bus; systemctl has a way of its own to systemd.
-        warn!(error = %acl_host::error::chain(&error), "cannot ask for the reboot over the bus");
+        let chain = acl_host::error::chain(&error);
+        warn!(
+            error = chain,
+            "cannot ask for the reboot over the bus: {chain}"
+        );
         let command = Tools::host().command(Tool::Systemctl).arg("reboot");
         tokio::task::spawn_blocking(move || command.run())
             .await?

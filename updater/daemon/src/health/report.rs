@@ -75,7 +75,8 @@ pub(super) fn write(dir: &Path, report: &Report) -> acl_host::Result<()> {
 /// Remove the report; one that stays only makes a reason less exact.
 pub(crate) fn forget(dir: &Path) {
     if let Err(error) = file::remove(dir.join(NAME)) {
-        tracing::warn!(error = %acl_host::error::chain(&error), "cannot remove the health report");
+        let chain = acl_host::error::chain(&error);
+        tracing::warn!(error = chain, "cannot remove the health report: {chain}");
     }
 }
 
