@@ -239,8 +239,11 @@ fn a_failed_release_is_not_taken_again_but_a_newer_one_is() {
     let machine = facts(1, &[(1, None), (2, Some((0, 3)))]);
     let ask = Event::Asked(Request::Apply, machine.clone());
     let (state, effects) = play([Event::Started(machine), ask.clone(), offer(2)]);
-    assert_eq!(effects, []);
+    assert_eq!(effects, [Effect::Save]);
     assert!(matches!(state.phase, Phase::RolledBack { .. }));
+    let (state, _) = step(state, ask.clone());
+    let (state, effects) = step(state, offer(2));
+    assert_eq!(effects, [], "nothing new is to be written down");
     let decision = state.decision.clone().expect("a decision");
     assert_eq!(decision.version, None);
     assert_eq!(
@@ -346,7 +349,12 @@ fn what_cannot_be_gone_back_to_is_refused_with_the_reason() {
         ),
         (
             facts(1, &[(1, None), (2, Some((0, 3)))]),
-            "the other slot holds 2, which failed; there is no older release to go back to",
+            "the other slot holds 2, but it was tried 3 times and never came up to say that it is healthy; \
+             there is no older release to go back to",
+        ),
+        (
+            facts(1, &[(1, None), (2, Some((0, 0)))]),
+            "the other slot holds 2, but its boot entry was marked as failed; there is no older release to go back to",
         ),
     ];
     for (machine, reason) in cases {

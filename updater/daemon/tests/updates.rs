@@ -104,6 +104,12 @@ fn a_release_that_is_not_healthy_is_left_and_not_taken_again_but_a_newer_one_is(
         state["refused"],
         json!([{"version": "2", "reason": reason}])
     );
+    assert_eq!(
+        state["decision"]["reason"],
+        format!(
+            "2 is not taken again on this node, because {reason}; `aclctl retry` allows it again"
+        )
+    );
     assert_eq!(node.entries(), ["acl_1.efi", "acl_2+0-1.efi"]);
 
     site.publish("3");

@@ -82,9 +82,13 @@ pub(crate) fn phase(phase: &Phase) -> String {
 fn entry(entry: &Entry) -> String {
     match entry.tries {
         None => format!("{} (good)", entry.version),
-        Some(tries) if tries.left == 0 => {
-            format!("{} (failed after {} tries)", entry.version, tries.done)
-        }
+        // Why is told by the refusal: the operator may have gone back from a release that never failed.
+        Some(tries) if tries.left == 0 => match tries.done {
+            0 => format!("{} (not tried any more)", entry.version),
+            1 => format!("{} (not tried any more, after 1 try)", entry.version),
+            done => format!("{} (not tried any more, after {done} tries)", entry.version),
+        },
+        Some(tries) if tries.left == 1 => format!("{} (1 try left)", entry.version),
         Some(tries) => format!("{} ({} tries left)", entry.version, tries.left),
     }
 }
@@ -148,7 +152,8 @@ mod tests {
     fn a_status_as_it_is_shown() {
         let json = r#"{"schema":1,"running":"2","health":null,"busy":false,"goal":"arm",
             "entries":[{"version":"1","tries":null},{"version":"2","tries":null},
-                       {"version":"3","tries":{"left":0,"done":3}}],
+                       {"version":"3","tries":{"left":0,"done":3}},
+                       {"version":"4","tries":{"left":0,"done":0}}],
             "state":{"name":"committed","from":"1","to":"2"},
             "decision":{"version":null,"reason":"2 runs already","verdicts":["2 runs already"]},
             "update":null,
@@ -161,7 +166,8 @@ mod tests {
 Running   2
 State     2 is committed; it came after 1
 Decision  2 runs already
-Boots     1 (good), 2 (good), 3 (failed after 3 tries)
+Boots     1 (good), 2 (good), 3 (not tried any more, after 3 tries), 4 (not
+          tried any more)
 Refused   3: it was not healthy: units: failed: containerd.service
 Earlier   1 → 2, committed
   Fetched 1.00 MiB

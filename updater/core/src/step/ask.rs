@@ -103,8 +103,9 @@ fn no_fallback(state: &State) -> String {
             "the other slot holds {armed}, which is armed and not tried yet; there is no older release to go back to"
         ),
         (None, Some(bad)) => format!(
-            "the other slot holds {}, which failed; there is no older release to go back to",
-            bad.version
+            "the other slot holds {}, but {}; there is no older release to go back to",
+            bad.version,
+            settle::why_bad(state, bad)
         ),
         (None, None) => "there is no boot entry of an older release to go back to".into(),
     }

@@ -19,13 +19,20 @@ pub(super) fn checked(state: &mut State, outcome: Outcome) -> Vec<Effect> {
 }
 
 fn nothing(state: &mut State, reason: String, verdicts: Vec<String>) -> Vec<Effect> {
-    state.decision = Some(Decision {
+    let decision = Some(Decision {
         version: None,
         reason,
         verdicts,
     });
+    let is_news = state.decision != decision;
+    state.decision = decision;
     state.phase = settle::rest(state);
-    Vec::new()
+    // Else the next start of the agent would tell what an older check found.
+    if is_news {
+        vec![Effect::Save]
+    } else {
+        Vec::new()
+    }
 }
 
 fn offered(state: &mut State, offer: &Offer) -> Vec<Effect> {

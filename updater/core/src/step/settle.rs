@@ -159,7 +159,8 @@ fn close_update(state: &mut State, version: &Version) -> Cost {
     cost
 }
 
-fn why_bad(state: &State, bad: &Entry) -> String {
+/// Why the release of a bad entry is not to be booted again.
+pub(super) fn why_bad(state: &State, bad: &Entry) -> String {
     if let Some(refused) = state.refusal(&bad.version) {
         return refused.reason.clone();
     }
@@ -171,6 +172,8 @@ fn why_bad(state: &State, bad: &Entry) -> String {
     let done = bad.tries.map_or(0, |t| t.done);
     match report {
         Some(report) => format!("it was not healthy: {}", report.reasons.join("; ")),
+        // Only a committed release has no counter to count with before it is marked.
+        None if done == 0 => "its boot entry was marked as failed".into(),
         None => format!("it was tried {done} times and never came up to say that it is healthy"),
     }
 }

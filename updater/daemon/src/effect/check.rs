@@ -3,7 +3,7 @@
 use acl_host::{clock::Clock, file};
 use acl_release::{
     channel::ChannelName,
-    choose::{self, Decision, Stand},
+    choose::{self, Decision, Reason, Stand, Verdict},
     manifest::{Manifest, Package},
     repository::read::Repository,
 };
@@ -37,8 +37,11 @@ pub(super) async fn check(session: &mut Session, state: &State) -> Result<Outcom
     let repository = open(session, &config).await?;
     let stand = stand(&state.machine, &state.refused)?;
     let decision = decide(session.clock.as_ref(), &repository, &config.channel, &stand).await?;
-    let verdicts = decision.verdicts.iter().map(ToString::to_string).collect();
-    let reason = decision.to_string();
+    let told = |verdict: &Verdict| told(verdict, &state.refused);
+    let verdicts = decision.verdicts.iter().map(told).collect();
+    let reason = decision
+        .deciding()
+        .map_or_else(|| decision.to_string(), told);
     let Some(version) = decision.take else {
         return Ok(Outcome::Nothing { reason, verdicts });
     };
@@ -61,6 +64,19 @@ pub(super) async fn check(session: &mut Session, state: &State) -> Result<Outcom
         stand,
     });
     Ok(Outcome::Offer(offer))
+}
+
+/// A verdict; of a release that is refused here, with why: it may be the operator who went back from it.
+fn told(verdict: &Verdict, refused: &[Refused]) -> String {
+    let version = verdict.version.as_str();
+    let why = refused.iter().find(|r| r.version.as_str() == version);
+    match (&verdict.reason, why) {
+        (Reason::FailedHere, Some(why)) => format!(
+            "{version} is not taken again on this node, because {}; `aclctl retry` allows it again",
+            why.reason
+        ),
+        _ => verdict.to_string(),
+    }
 }
 
 /// What a channel offers now.
