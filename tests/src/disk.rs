@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use fatfs::{Date, DateTime, FileSystem, FsOptions, Time, TimeProvider};
 use rustix::fs::{SeekFrom as Extent, seek};
 use rustix::io::Errno;
 
@@ -103,7 +104,7 @@ pub fn flip_entry(disk: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn open_esp(disk: &Path) -> Result<fatfs::FileSystem<Window>> {
+fn open_esp(disk: &Path) -> Result<FileSystem<Window>> {
     let range = partition(disk, "ESP")?;
     let file = OpenOptions::new().read(true).write(true).open(disk)?;
     let window = Window {
@@ -111,8 +112,35 @@ fn open_esp(disk: &Path) -> Result<fatfs::FileSystem<Window>> {
         range,
         position: 0,
     };
-    fatfs::FileSystem::new(window, fatfs::FsOptions::new())
+    FileSystem::new(window, FsOptions::new().time_provider(&ThisYear))
         .with_context(|| format!("{} has no file system on its ESP", disk.display()))
+}
+
+/// The date of what is written to an ESP. The default of `fatfs` is the day 0 of the month 0, and firmware does not
+/// rename a file of such a date: a boot entry would never lose a try.
+#[derive(Debug)]
+struct ThisYear;
+
+impl TimeProvider for ThisYear {
+    fn get_current_date(&self) -> Date {
+        Date {
+            year: 2026,
+            month: 1,
+            day: 1,
+        }
+    }
+
+    fn get_current_date_time(&self) -> DateTime {
+        DateTime {
+            date: self.get_current_date(),
+            time: Time {
+                hour: 0,
+                min: 0,
+                sec: 0,
+                millis: 0,
+            },
+        }
+    }
 }
 
 /// A partition of an image, as a file of its own.
