@@ -1,11 +1,8 @@
-//! What the firmware and the boot loader tell, from the variables that the kernel shows in efivarfs.
+//! What the boot loader tells, from the variables that the kernel shows in efivarfs.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-
-/// Variables of the firmware itself (UEFI 2.10, 3.3).
-const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
 /// Variables of boot loaders (systemd's Boot Loader Interface).
 const LOADER: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
@@ -20,27 +17,6 @@ impl Efi {
         Self(root.join("sys/firmware/efi/efivars"))
     }
 
-    /// Whether the firmware enforces Secure Boot; false also without EFI.
-    ///
-    /// # Errors
-    /// [`Error::ReadFile`], [`Error::EfiVariable`].
-    pub fn secure_boot(&self) -> Result<bool> {
-        match self.read("SecureBoot", GLOBAL)?.as_deref() {
-            None => Ok(false),
-            Some([value]) => Ok(*value == 1),
-            Some(_) => Err(Error::EfiVariable { name: "SecureBoot" }),
-        }
-    }
-
-    /// The id of the entry that was booted: its file name without boot counters; `None` when systemd-boot was not
-    /// the loader.
-    ///
-    /// # Errors
-    /// [`Error::ReadFile`], [`Error::EfiVariable`].
-    pub fn entry_selected(&self) -> Result<Option<String>> {
-        self.text("LoaderEntrySelected")
-    }
-
     /// The path on the ESP of the entry that was booted, with its counters as they are now; `None` unless it is
     /// on trial (systemd-bless-boot.service(8)).
     ///
@@ -52,7 +28,7 @@ impl Efi {
 
     fn text(&self, name: &'static str) -> Result<Option<String>> {
         let malformed = || Error::EfiVariable { name };
-        let Some(bytes) = self.read(name, LOADER)? else {
+        let Some(bytes) = self.read(name)? else {
             return Ok(None);
         };
         let (pairs, []) = bytes.as_chunks::<2>() else {
@@ -70,8 +46,8 @@ impl Efi {
     }
 
     /// The value, without the four bytes of attributes before it.
-    fn read(&self, name: &'static str, vendor: &str) -> Result<Option<Vec<u8>>> {
-        let path = self.0.join(format!("{name}-{vendor}"));
+    fn read(&self, name: &'static str) -> Result<Option<Vec<u8>>> {
+        let path = self.0.join(format!("{name}-{LOADER}"));
         match std::fs::read(&path) {
             Ok(bytes) => match bytes.get(4..) {
                 Some(value) => Ok(Some(value.to_vec())),

@@ -1,6 +1,6 @@
 //! systemd over D-Bus: units and reboot.
 
-use systemd_zbus::{ManagerProxy, Mode};
+use systemd_zbus::ManagerProxy;
 use zbus::Connection;
 use zbus::zvariant::OwnedObjectPath;
 
@@ -64,26 +64,10 @@ impl Systemd {
         Self { connection }
     }
 
-    /// Starts a unit; returns once the job is queued, not once it is done.
-    ///
-    /// # Errors
-    /// [`Error::AskSystemd`].
-    pub async fn start_unit(&self, name: &str) -> Result<()> {
-        let started = async {
-            let manager = ManagerProxy::new(&self.connection).await?;
-            manager.start_unit(name, Mode::Replace).await
-        };
-        match started.await {
-            Ok(_job) => Ok(()),
-            Err(error) => Err(refused(format!("start {name}"), error)),
-        }
-    }
-
     /// Reboots the machine in order: services are stopped, file systems unmounted. Returns once the job is queued;
     /// no later job can cancel it.
     ///
-    /// The method `Reboot` of the manager would go down at once, without stopping anything
-    /// (org.freedesktop.systemd1(5)); `systemctl reboot` starts this target, too.
+    /// `systemctl reboot` starts this target, too.
     ///
     /// # Errors
     /// [`Error::AskSystemd`].
@@ -97,6 +81,17 @@ impl Systemd {
             Ok(_job) => Ok(()),
             Err(error) => Err(refused("start the reboot".to_owned(), error)),
         }
+    }
+
+    /// Reboots the machine at once: processes are killed and file systems unmounted, but no service is stopped in order
+    /// (`Reboot` in org.freedesktop.systemd1(5)). For a machine on which nothing else gets through.
+    ///
+    /// # Errors
+    /// [`Error::AskSystemd`].
+    pub async fn reboot_at_once(&self) -> Result<()> {
+        let rebooted = async { ManagerProxy::new(&self.connection).await?.reboot().await };
+        let rebooted = rebooted.await;
+        rebooted.map_err(|error| refused("reboot at once".to_owned(), error))
     }
 
     /// The names of the units that have failed, sorted.
