@@ -94,9 +94,6 @@ pub struct Offer {
     /// The oldest version that may come directly; nodes that run an older one take another release on the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Version>,
-    /// A fix that should not wait for the operator's convenience.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub urgent: bool,
     /// Not offered for now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
@@ -128,7 +125,6 @@ impl Offer {
             version,
             starts,
             floor: None,
-            urgent: false,
             paused: false,
             withdrawn: None,
         }

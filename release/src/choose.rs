@@ -26,8 +26,6 @@ pub struct Stand {
 pub struct Decision {
     /// The release to take; nothing when the node stays where it is.
     pub take: Option<Version>,
-    /// The release to take is a fix that should not wait.
-    pub urgent: bool,
     /// One verdict for each release of the channel, newest first.
     pub verdicts: Vec<Verdict>,
 }
@@ -71,7 +69,6 @@ pub fn choose(stand: &Stand, channel: &Channel, now: Timestamp) -> Decision {
     offers.sort_by(|a, b| b.version.cmp(&a.version));
     let mut decision = Decision {
         take: None,
-        urgent: false,
         verdicts: Vec::new(),
     };
     for offer in offers {
@@ -81,7 +78,6 @@ pub fn choose(stand: &Stand, channel: &Channel, now: Timestamp) -> Decision {
         });
         if reason == Reason::Newest {
             decision.take = Some(offer.version.clone());
-            decision.urgent = offer.urgent;
         }
         decision.verdicts.push(Verdict {
             version: offer.version.clone(),
@@ -262,11 +258,10 @@ mod tests {
     fn a_floor_is_reached_at_itself() {
         let newest = Offer {
             floor: Some(version("2")),
-            urgent: true,
             ..offer("3")
         };
         let decision = decide("2", &[], vec![newest]);
-        assert_eq!((decision.take, decision.urgent), (Some(version("3")), true));
+        assert_eq!(decision.take, Some(version("3")));
     }
 
     #[test]

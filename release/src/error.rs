@@ -15,6 +15,9 @@ use crate::version::Version;
 /// The result of an action on releases.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What to do about what the server sent: nobody who reads it can.
+const MEND: &str = "; whoever keeps the repository must mend it";
+
 /// A failed action on releases, named for the action.
 #[derive(Debug, thiserror::Error)]
 #[expect(
@@ -33,7 +36,7 @@ pub enum Error {
     // Talking to the server
     #[error("cannot set up the HTTP client")]
     HttpClient { source: reqwest::Error },
-    #[error("cannot reach {url}")]
+    #[error("cannot reach {url}; check `server` and the network")]
     Connect {
         url: Box<Url>,
         source: reqwest::Error,
@@ -50,38 +53,42 @@ pub enum Error {
         position: u64,
         size: u64,
     },
-    #[error("the server answers {status} for {url}")]
+    #[error(
+        "the server answers {status} for {url}; check `server`, or ask whoever keeps the repository"
+    )]
     Status {
         url: Box<Url>,
         status: reqwest::StatusCode,
         wait: std::time::Duration,
     },
-    #[error("the server says that {url} is {found} bytes long, it should be {expected}")]
+    #[error("the server says that {url} is {found} bytes long, it should be {expected}{MEND}")]
     Length {
         url: Box<Url>,
         found: u64,
         expected: u64,
     },
     #[error(
-        "the server sends another range of {url} than the one that was asked for, from byte {asked} on: {answer:?}"
+        "the server sends another range of {url} than the one that was asked for, from byte {asked} on: {answer:?}{MEND}"
     )]
     WrongRange {
         url: Box<Url>,
         asked: u64,
         answer: String,
     },
-    #[error("{url} is longer than {limit} bytes")]
+    #[error("{url} is longer than {limit} bytes{MEND}")]
     TooLong { url: Box<Url>, limit: u64 },
 
     // TUF metadata
-    #[error("the metadata of role {role} at {url} is refused")]
+    #[error(
+        "the metadata of role {role} at {url} is refused{MEND}, or the trusted root is another publisher's"
+    )]
     Metadata {
         role: String,
         url: Box<Url>,
         source: Box<tough::error::Error>,
     },
     #[error(
-        "the metadata of role {role} at {url} is refused: it says that it is of type {found:?}"
+        "the metadata of role {role} at {url} is refused{MEND}: it says that it is of type {found:?}"
     )]
     MetadataType {
         role: String,
@@ -108,22 +115,24 @@ pub enum Error {
     },
 
     // Documents
-    #[error("the repository at {base} has no channel '{channel}'")]
+    #[error(
+        "the repository at {base} has no channel '{channel}'; set `channel` to one that it has"
+    )]
     NoChannel { base: Box<Url>, channel: String },
-    #[error("the repository at {base} has no release {version} for {arch}")]
+    #[error("the repository at {base} has no release {version} for {arch}{MEND}")]
     NoRelease {
         base: Box<Url>,
         version: Version,
         arch: String,
     },
-    #[error("{document} at {url} has SHA-256 {found}, its signed metadata says {expected}")]
+    #[error("{document} at {url} has SHA-256 {found}, its signed metadata says {expected}{MEND}")]
     DocumentDigest {
         document: String,
         url: Box<Url>,
         found: Digest,
         expected: Digest,
     },
-    #[error("{document} at {url} cannot be understood")]
+    #[error("{document} at {url} cannot be understood{MEND}")]
     ParseDocument {
         document: String,
         url: Box<Url>,
@@ -137,7 +146,7 @@ pub enum Error {
         url: Box<Url>,
         schema: u32,
     },
-    #[error("{document} at {url} says that it is {found}")]
+    #[error("{document} at {url} says that it is {found}{MEND}")]
     WrongDocument {
         document: String,
         url: Box<Url>,
@@ -145,20 +154,20 @@ pub enum Error {
     },
 
     // Payload
-    #[error("the index of {part} at {url} has SHA-256 {found}, the manifest says {expected}")]
+    #[error("the index of {part} at {url} has SHA-256 {found}, the manifest says {expected}{MEND}")]
     IndexDigest {
         part: Part,
         url: Box<Url>,
         found: Digest,
         expected: Digest,
     },
-    #[error("the index of {part} at {url} is refused")]
+    #[error("the index of {part} at {url} is refused{}", mend(source))]
     Index {
         part: Part,
         url: Box<Url>,
         source: IndexProblem,
     },
-    #[error("chunk {number} of {part} (at byte {offset}, from {url}) is refused")]
+    #[error("chunk {number} of {part} (at byte {offset}, from {url}) is refused{MEND}")]
     Chunk {
         part: Part,
         number: usize,
@@ -276,6 +285,47 @@ impl Error {
             Self::Host(error) => error.who(),
             Self::HttpClient { .. } | Self::Serialize { .. } | Self::Sign { .. } => Who::Bug,
             _ => Who::Server,
+        }
+    }
+}
+
+/// What to do about an index; one of a newer form says it itself.
+fn mend(problem: &IndexProblem) -> &'static str {
+    match problem {
+        IndexProblem::Schema(_) => "",
+        _ => MEND,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_says_one_thing_to_do() {
+        let size = IndexProblem::Size {
+            found: 1,
+            expected: 2,
+        };
+        for (source, expected) in [
+            (
+                size,
+                "; whoever keeps the repository must mend it: its chunks add up to 1 bytes, the manifest says 2",
+            ),
+            (
+                IndexProblem::Schema(9),
+                ": its schema is 9, this program knows 1: update through an older release first",
+            ),
+        ] {
+            let error = Error::Index {
+                part: Part::Usr,
+                url: "http://host/blob".parse::<Url>().unwrap().into(),
+                source,
+            };
+            assert_eq!(
+                acl_host::error::chain(&error),
+                format!("the index of usr at http://host/blob is refused{expected}")
+            );
         }
     }
 }

@@ -7,9 +7,10 @@ use acl_host::Who;
 use acl_host::clock::FixedClock;
 use acl_release::Error;
 use acl_release::repository::refresh::Renewal;
+use futures_util::FutureExt;
 use jiff::SignedDuration;
 
-use crate::site::{Site, error, files, stable, told};
+use crate::site::{MEND, Site, error, files, stable, told};
 
 fn copy(from: &Path, to: &Path) {
     for file in files(from) {
@@ -36,7 +37,7 @@ async fn an_older_repository_offered_as_newest() {
     let refused = error(site.open("node").await);
     assert_eq!(refused.who(), Who::Server);
     let expected = format!(
-        "the metadata of role timestamp at {} is refused: Found version 3 of timestamp metadata when we had previously fetched version 5",
+        "the metadata of role timestamp at {} is refused{MEND}, or the trusted root is another publisher's: Found version 3 of timestamp metadata when we had previously fetched version 5",
         site.url("metadata/timestamp.json")
     );
     assert_eq!(acl_host::error::chain(&refused), expected);
@@ -176,6 +177,24 @@ async fn damaged_memory_is_made_anew() {
     }
 }
 
+/// An agent that is killed while it reads cannot tidy up; the next one does.
+#[tokio::test]
+async fn what_a_killed_reader_left_is_removed() {
+    let site = Site::new().await;
+    let directories = || {
+        let listed = std::fs::read_dir(site.path("node")).unwrap();
+        listed
+            .filter(|entry| entry.as_ref().unwrap().path().is_dir())
+            .count()
+    };
+    let mut killed = Box::pin(site.open("node"));
+    assert!((&mut killed).now_or_never().is_none());
+    std::mem::forget(killed);
+    assert_eq!(directories(), 1);
+    site.open("node").await.unwrap();
+    assert_eq!(directories(), 0);
+}
+
 #[tokio::test]
 async fn another_publisher_is_not_trusted() {
     let (site, other) = (Site::new().await, Site::new().await);
@@ -187,6 +206,10 @@ async fn another_publisher_is_not_trusted() {
     let told = told(site.open("node").await);
     assert!(
         told.starts_with("the metadata of role timestamp at "),
+        "{told}"
+    );
+    assert!(
+        told.contains(", or the trusted root is another publisher's: "),
         "{told}"
     );
     assert!(

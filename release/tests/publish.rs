@@ -157,6 +157,25 @@ async fn what_is_there_is_not_packed_again() {
     assert_eq!(blobs(), count);
 }
 
+/// A blob that lost a bit is no blob, though it has its name and its size.
+#[tokio::test]
+async fn a_damaged_blob_is_written_anew() {
+    let site = Site::new().await;
+    let blobs = files(&site.path("repo/blobs"));
+    assert_eq!(blobs.len(), 8);
+    for (at, blob) in blobs.iter().enumerate() {
+        let whole = std::fs::read(blob).unwrap();
+        flip(blob, whole.len() / 2);
+        if at % 2 == 0 {
+            let build = site.path("builds/1");
+            site.publisher().add(&build, 1, &mut |_, _| {}).unwrap();
+        } else {
+            site.release(&format!("1.{at}"), 1);
+        }
+        assert!(std::fs::read(blob).unwrap() == whole, "{}", blob.display());
+    }
+}
+
 #[tokio::test]
 async fn keys_that_are_missing_or_foreign() {
     let site = Site::new().await;

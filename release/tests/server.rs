@@ -5,7 +5,10 @@ use acl_release::Error;
 use acl_release::manifest::{Artifact, Part};
 use acl_release::repository::read::Repository;
 
-use crate::site::{Memory, Site, answer, cut_answer, error, http, stable, told, version};
+use crate::site::{MEND, Memory, Site, answer, cut_answer, error, http, stable, told, version};
+
+/// How an error about a refusal of the server ends.
+const ASK: &str = "; check `server`, or ask whoever keeps the repository";
 
 /// The artifact of usr, the path of its pack, and the pack.
 async fn usr(site: &Site) -> (Artifact, String, Vec<u8>) {
@@ -60,7 +63,9 @@ async fn nobody_there() {
     assert_eq!(failed.who(), Who::Environment);
     assert_eq!(
         failed.to_string(),
-        format!("cannot reach http://{free}/r/metadata/2.root.json")
+        format!(
+            "cannot reach http://{free}/r/metadata/2.root.json; check `server` and the network"
+        )
     );
     assert!(
         acl_host::error::chain(&failed).contains("Connection refused"),
@@ -85,7 +90,7 @@ async fn no_repository_there() {
     assert_eq!(
         told,
         format!(
-            "the server answers 404 Not Found for {}",
+            "the server answers 404 Not Found for {}{ASK}",
             site.url("metadata/timestamp.json")
         )
     );
@@ -184,7 +189,7 @@ async fn a_server_that_stays_busy_is_given_up() {
     });
     let failed = error(site.open("node").await);
     let expected = format!(
-        "the server answers 503 Service Unavailable for {}",
+        "the server answers 503 Service Unavailable for {}{ASK}",
         site.url("metadata/timestamp.json")
     );
     assert_eq!((failed.to_string(), failed.who()), (expected, Who::Server));
@@ -201,7 +206,10 @@ async fn what_is_not_there_is_asked_for_once() {
     let told = told(site.fetch(Part::Usr, 0, &mut Memory::default()).await);
     assert_eq!(
         told,
-        format!("the server answers 404 Not Found for {}", site.url(&path))
+        format!(
+            "the server answers 404 Not Found for {}{ASK}",
+            site.url(&path)
+        )
     );
     assert_eq!(site.asked(&path), 1);
 }
@@ -213,7 +221,7 @@ async fn a_file_of_another_length_is_refused_before_it_is_read() {
     acl_host::file::scratch(site.path("repo").join(&path), &bytes[..1000]).unwrap();
     let expected = |found| {
         format!(
-            "the server says that {} is {found} bytes long, it should be {}",
+            "the server says that {} is {found} bytes long, it should be {}{MEND}",
             site.url(&path),
             artifact.pack.size
         )
@@ -255,6 +263,7 @@ async fn another_range_than_the_one_asked_for() {
         site.url(&path)
     );
     assert!(told.starts_with(&expected), "{told}");
+    assert!(told.ends_with(MEND), "{told}");
 }
 
 #[tokio::test]
@@ -267,7 +276,7 @@ async fn a_document_without_end() {
     assert_eq!(
         told,
         format!(
-            "{} is longer than 16777216 bytes",
+            "{} is longer than 16777216 bytes{MEND}",
             site.url("metadata/timestamp.json")
         )
     );
@@ -284,7 +293,7 @@ async fn an_index_longer_than_the_manifest_says() {
     assert_eq!(
         told,
         format!(
-            "{} is longer than {} bytes",
+            "{} is longer than {} bytes{MEND}",
             site.url(&path),
             artifact.index.size
         )
@@ -299,7 +308,7 @@ async fn what_the_repository_does_not_have() {
     assert_eq!(
         failed.to_string(),
         format!(
-            "the repository at {} has no channel 'nightly'",
+            "the repository at {} has no channel 'nightly'; set `channel` to one that it has",
             site.url("")
         )
     );
@@ -308,7 +317,7 @@ async fn what_the_repository_does_not_have() {
     assert_eq!(
         failed.to_string(),
         format!(
-            "the repository at {} has no release 9 for x86-64",
+            "the repository at {} has no release 9 for x86-64{MEND}",
             site.url("")
         )
     );

@@ -28,6 +28,9 @@ use tower_http::services::ServeDir;
 
 pub(crate) const BEGIN: &str = "2026-11-01T00:00:00Z";
 
+/// How an error about what a server sent ends, or goes on to its cause.
+pub(crate) const MEND: &str = "; whoever keeps the repository must mend it";
+
 /// What the server answers instead of the file: for a path, a range, and how often that path was asked for before.
 pub(crate) type Lie = dyn Fn(&str, Option<&str>, usize) -> Option<Response> + Send + Sync;
 

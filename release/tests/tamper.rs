@@ -4,13 +4,13 @@ use acl_host::Who;
 use acl_release::manifest::Part;
 use acl_release::repository::refresh::Renewal;
 
-use crate::site::{Memory, Site, error, flip, stable, told, version};
+use crate::site::{MEND, Memory, Site, error, flip, stable, told, version};
 
 /// Flips each `step`th byte of a file of metadata in turn; each time the repository must be refused, naming the role.
 async fn metadata_is_refused(site: &Site, file: &str, role: &str, step: usize) {
     let path = site.path("repo/metadata").join(file);
     let expected = format!(
-        "the metadata of role {role} at {} is refused: ",
+        "the metadata of role {role} at {} is refused{MEND}",
         site.url(&format!("metadata/{file}"))
     );
     let length = std::fs::read(&path).unwrap().len();
@@ -37,7 +37,7 @@ async fn root() {
     site.publisher().refresh(&[Renewal::Root]).unwrap();
     let path = site.path("repo/metadata/2.root.json");
     let expected = format!(
-        "the metadata of role root at {} is refused: ",
+        "the metadata of role root at {} is refused{MEND}",
         site.url("metadata/2.root.json")
     );
     for at in (0..std::fs::read(&path).unwrap().len()).step_by(19) {
@@ -94,6 +94,7 @@ async fn channel_document() {
         site.url_of(&file)
     );
     assert!(told.starts_with(&expected), "{told}");
+    assert!(told.ends_with(MEND), "{told}");
 }
 
 #[tokio::test]
@@ -115,6 +116,7 @@ async fn manifest() {
         )),
         "{told}"
     );
+    assert!(told.ends_with(MEND), "{told}");
 }
 
 #[tokio::test]
@@ -140,6 +142,7 @@ async fn index() {
         )),
         "{told}"
     );
+    assert!(told.ends_with(MEND), "{told}");
 }
 
 #[tokio::test]
@@ -170,7 +173,7 @@ async fn pack() {
     assert_eq!(refused.who(), Who::Server);
     let offset = index.start_of(number);
     let expected = format!(
-        "chunk {number} of usr (at byte {offset}, from {}) is refused",
+        "chunk {number} of usr (at byte {offset}, from {}) is refused{MEND}",
         site.url(&path)
     );
     assert_eq!(refused.to_string(), expected);

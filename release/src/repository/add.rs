@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use acl_host::file;
@@ -11,13 +11,13 @@ use acl_host::verity::{self, RootHash};
 use serde::Deserialize;
 use tempfile::NamedTempFile;
 
-use crate::digest::{Digest, Digester};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::manifest::{Artifact, Artifacts, Blob, Manifest, Package, Part, SCHEMA};
 use crate::payload::pack::{Packed, pack};
 use crate::repository::documents::{digest_of, listed};
 use crate::repository::publish::{Change, Publisher};
-use crate::repository::store::{Metadata, Store, to_json};
+use crate::repository::store::{Metadata, Store, digest, to_json};
 use crate::trust::roles;
 use crate::version::Version;
 
@@ -36,7 +36,7 @@ struct Build {
 impl Publisher {
     /// Adds a build: the directory, or the description in it when it holds several. Returns the release's manifest.
     ///
-    /// Packing again what the repository has is left out. Nodes see nothing of it before it is promoted. `tell` is
+    /// What the repository has, whole, is not packed again. Nodes see nothing of it before it is promoted. `tell` is
     /// called before each file.
     ///
     /// # Errors
@@ -256,24 +256,6 @@ fn check_verity(dir: &Path, build: &Build) -> Result<()> {
         });
     }
     Ok(())
-}
-
-fn digest(path: &Path) -> Result<(u64, Digest)> {
-    let failed = |source| Error::Publish {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = File::open(path).map_err(failed)?;
-    let (mut digest, mut size, mut buffer) = (Digester::default(), 0, vec![0; 1 << 20]);
-    loop {
-        let length = file.read(&mut buffer).map_err(failed)?;
-        if length == 0 {
-            return Ok((size, digest.finish()));
-        }
-        digest.update(&buffer[..length]);
-        size += length as u64;
-    }
 }
 
 /// Packs a file into blobs; neither has its name before it is whole and durable.

@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// The digest of the trusted root from which the kept root descends.
 const ANCESTOR: &str = "ancestor";
 
+/// How the names of copies begin.
+const COPY: &str = ".copy-";
+
 /// The directory with what is remembered.
 #[derive(Debug)]
 pub(crate) struct Kept {
@@ -27,6 +30,7 @@ impl Kept {
     pub(crate) fn open(dir: &Path, trusted: &[u8]) -> Result<Self> {
         parse_root(trusted).map_err(|problem| Error::TrustedRoot { problem })?;
         std::fs::create_dir_all(dir).map_err(failed(dir))?;
+        sweep(dir)?;
         Ok(Self {
             dir: dir.to_owned(),
             trusted: trusted.to_owned(),
@@ -56,7 +60,8 @@ impl Kept {
 
     /// A copy that may be written to.
     pub(crate) fn copy(&self) -> Result<TempDir> {
-        let copy = TempDir::new_in(&self.dir).map_err(failed(&self.dir))?;
+        let copy = tempfile::Builder::new().prefix(COPY).tempdir_in(&self.dir);
+        let copy = copy.map_err(failed(&self.dir))?;
         for (name, path) in files(&self.dir)? {
             std::fs::copy(&path, copy.path().join(name)).map_err(failed(&path))?;
         }
@@ -85,6 +90,23 @@ fn parse_root(bytes: &[u8]) -> Result<Signed<Root>, String> {
         .verify_role(&root)
         .map_err(|source| format!("is not signed by its own keys ({source})"))?;
     Ok(root)
+}
+
+/// Removes the copies of readers that were killed. One that is still at work, because `acl-updated once` was run beside
+/// the agent, fails and tries again; each has a copy of its own, so none keeps what another has not found good.
+fn sweep(dir: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(dir).map_err(failed(dir))? {
+        let entry = entry.map_err(failed(dir))?;
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(COPY.as_bytes())
+        {
+            let path = entry.path();
+            std::fs::remove_dir_all(&path).map_err(failed(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// The metadata in a directory: names and paths.

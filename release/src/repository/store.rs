@@ -1,6 +1,8 @@
 //! A repository on disk, as its publisher sees it: the newest metadata, checked before anything is built on it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use acl_host::file;
@@ -9,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tough::schema::{Metafile, Root, Signed, Snapshot, Target, Targets, Timestamp};
 
 use crate::channel::{Channel, ChannelName};
-use crate::digest::Digest;
+use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
 use crate::manifest::{Blob, Manifest};
 use crate::repository::documents::{consistent, digest_of, listed};
@@ -89,10 +91,12 @@ impl Store {
         Ok(file::write(self.metadata(name), bytes)?)
     }
 
-    /// Whether a blob is there in its full length.
+    /// Whether a blob is there, whole. What cannot be read is as good as not there.
     pub(crate) fn has(&self, blob: &Blob) -> bool {
-        std::fs::metadata(self.blob(&blob.sha256))
-            .is_ok_and(|file| file.is_file() && file.len() == blob.size)
+        let path = self.blob(&blob.sha256);
+        // What has another size need not be read.
+        std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() == blob.size)
+            && digest(&path).is_ok_and(|(_, found)| found == blob.sha256)
     }
 
     /// The channel's document that its role lists.
@@ -269,6 +273,25 @@ fn verify(store: &Store, name: &str, verified: Result<(), tough::schema::Error>)
         path: store.metadata(name),
         problem: source.to_string(),
     })
+}
+
+/// The size and the digest of a file.
+pub(crate) fn digest(path: &Path) -> Result<(u64, Digest)> {
+    let failed = |source| Error::Publish {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = File::open(path).map_err(failed)?;
+    let (mut digest, mut size, mut buffer) = (Digester::default(), 0, vec![0; 1 << 20]);
+    loop {
+        let length = file.read(&mut buffer).map_err(failed)?;
+        if length == 0 {
+            return Ok((size, digest.finish()));
+        }
+        digest.update(&buffer[..length]);
+        size += length as u64;
+    }
 }
 
 /// Makes a directory and its parents, durably.

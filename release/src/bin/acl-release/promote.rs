@@ -25,9 +25,6 @@ pub(crate) struct Promote {
     /// The oldest release that nodes may come from directly
     #[arg(long, value_name = "VERSION")]
     floor: Option<Version>,
-    /// A fix that should not wait
-    #[arg(long)]
-    urgent: bool,
 }
 
 impl Promote {
@@ -35,7 +32,6 @@ impl Promote {
         let starts = self.starts.unwrap_or_else(this_second);
         let offer = Offer {
             floor: self.floor,
-            urgent: self.urgent,
             ..Offer::new(self.version.clone(), starts)
         };
         self.settings.publisher()?.promote(&self.channel, offer)?;

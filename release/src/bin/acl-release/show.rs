@@ -137,8 +137,8 @@ fn describe(offer: &Offer) -> String {
     if let Some(floor) = &offer.floor {
         text.push_str(&format!(", floor {floor}"));
     }
-    for (is, word) in [(offer.urgent, ", urgent"), (offer.paused, ", paused")] {
-        text.push_str(if is { word } else { "" });
+    if offer.paused {
+        text.push_str(", paused");
     }
     if let Some(why) = &offer.withdrawn {
         text.push_str(&format!(", withdrawn: {why}"));
