@@ -26,6 +26,7 @@ pub(crate) struct Document {
     pub(crate) update: Option<Update>,
     pub(crate) refused: Vec<Refused>,
     pub(crate) history: Vec<Record>,
+    pub(crate) damage: Option<String>,
 }
 
 /// What the agent is doing.

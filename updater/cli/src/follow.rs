@@ -8,16 +8,21 @@ use tokio::time::timeout;
 
 use crate::{
     agent::{Agent, Request},
-    document::{Phase, Status},
+    document::{Document, Phase},
     failure::Failure,
+    text,
 };
 
 /// How long to wait for a signal before asking anyhow.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Ask for something and wait until it came to its end. A bar on standard error shows how far it is, when that is a
-/// terminal.
-pub(crate) async fn to_the_end(agent: &Agent, request: Request) -> Result<Status, Failure> {
+/// terminal. The document to tell in words; none when it was printed as JSON, as it is also when the work failed.
+pub(crate) async fn to_the_end(
+    agent: &Agent,
+    request: Request,
+    json: bool,
+) -> Result<Option<Document>, Failure> {
     let mut changes = agent.changes().await?;
     agent.ask(request).await?;
     let bar = Bar::new();
@@ -31,9 +36,12 @@ pub(crate) async fn to_the_end(agent: &Agent, request: Request) -> Result<Status
         let _ = timeout(PATIENCE, changes.next()).await;
     };
     bar.bar.finish_and_clear();
+    if json {
+        text::print(&status.json)?;
+    }
     match Failure::of_phase(&status.document.state) {
         Some(failure) => Err(failure),
-        None => Ok(status),
+        None => Ok((!json).then_some(status.document)),
     }
 }
 

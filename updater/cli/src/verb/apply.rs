@@ -9,12 +9,11 @@ use crate::{
 };
 
 pub(crate) async fn run(agent: &Agent, json: bool) -> Result<(), Failure> {
-    let done = follow::to_the_end(agent, Request::Apply).await?;
-    if json {
-        return text::print(&done.json);
-    }
-    match &done.document.state {
+    let Some(document) = follow::to_the_end(agent, Request::Apply, json).await? else {
+        return Ok(());
+    };
+    match &document.state {
         Phase::Armed { version } => text::print(&format!("rebooting into {version}")),
-        _ => text::print(&status::describe(&done.document)),
+        _ => text::print(&status::describe(&document)),
     }
 }

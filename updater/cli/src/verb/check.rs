@@ -8,11 +8,10 @@ use crate::{
 };
 
 pub(crate) async fn run(agent: &Agent, json: bool, explain: bool) -> Result<(), Failure> {
-    let status = follow::to_the_end(agent, Request::Check).await?;
-    if json {
-        return text::print(&status.json);
-    }
-    let Some(decision) = &status.document.decision else {
+    let Some(document) = follow::to_the_end(agent, Request::Check, json).await? else {
+        return Ok(());
+    };
+    let Some(decision) = &document.decision else {
         return text::print("nothing was decided");
     };
     let mut out = field("Decision", &decision.reason);

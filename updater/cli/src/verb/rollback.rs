@@ -9,12 +9,11 @@ use crate::{
 };
 
 pub(crate) async fn run(agent: &Agent, json: bool) -> Result<(), Failure> {
-    let done = follow::to_the_end(agent, Request::Rollback).await?;
-    if json {
-        return text::print(&done.json);
-    }
-    match &done.document.state {
+    let Some(document) = follow::to_the_end(agent, Request::Rollback, json).await? else {
+        return Ok(());
+    };
+    match &document.state {
         Phase::GoingBack { to, .. } => text::print(&format!("rebooting into {to}")),
-        _ => text::print(&status::describe(&done.document)),
+        _ => text::print(&status::describe(&document)),
     }
 }

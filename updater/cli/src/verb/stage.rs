@@ -8,9 +8,8 @@ use crate::{
 };
 
 pub(crate) async fn run(agent: &Agent, json: bool) -> Result<(), Failure> {
-    let done = follow::to_the_end(agent, Request::Stage).await?;
-    if json {
-        return text::print(&done.json);
-    }
-    text::print(&status::describe(&done.document))
+    let Some(document) = follow::to_the_end(agent, Request::Stage, json).await? else {
+        return Ok(());
+    };
+    text::print(&status::describe(&document))
 }

@@ -38,6 +38,9 @@ pub(crate) async fn run(agent: &Agent, json: bool) -> Result<(), Failure> {
 pub(crate) fn describe(document: &Document) -> String {
     let mut out = field("Running", &document.running);
     out += &field("State", &phase(&document.state));
+    if let Some(damage) = &document.damage {
+        out += &field("Damage", damage);
+    }
     if let Some(decision) = &document.decision {
         out += &field("Decision", &decision.reason);
     }
