@@ -25,6 +25,9 @@ pub struct State {
     pub refused: Vec<Refused>,
     /// What came of earlier updates, oldest first.
     pub history: Vec<Record>,
+    /// That the state from before was lost, and what to do. Nothing is taken automatically until a retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// The machine as last looked at; never remembered over a restart.
     #[serde(skip)]
     pub machine: Facts,

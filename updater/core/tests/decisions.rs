@@ -418,3 +418,44 @@ fn the_state_is_the_same_after_writing_and_reading_it() {
         "{text}"
     );
 }
+
+#[test]
+fn a_trial_whose_entry_is_gone_is_not_committed_until_there_is_a_proven_one() {
+    let state = armed();
+    let on_trial = facts(2, &[(1, None), (2, Some((2, 1)))]);
+    let (state, _) = step(state, Event::Started(on_trial));
+    let (state, _) = step(state, Event::Looked(facts(2, &[(1, None)])));
+    assert_eq!(state.history, []);
+    assert!(state.update.is_some());
+    let (state, _) = step(state, Event::Started(facts(2, &[(1, None), (2, None)])));
+    assert!(matches!(state.phase, Phase::Committed { .. }));
+}
+
+#[test]
+fn after_a_damaged_state_nothing_is_taken_automatically_until_a_retry() {
+    let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
+    let damaged = State {
+        damage: Some("state.json was damaged".into()),
+        ..State::default()
+    };
+    let (state, _) = step(damaged, Event::Started(machine.clone()));
+    let automatic = Event::Asked(Request::Automatic(Goal::Reboot), machine.clone());
+    let (state, effects) = step(state, automatic.clone());
+    assert_eq!(effects, [Effect::Check]);
+    let (state, effects) = step(state, offer(3));
+    assert_eq!(effects, []);
+    assert_eq!(
+        state.phase,
+        Phase::Available {
+            version: version(3)
+        }
+    );
+    let (state, effects) = step(state, Event::Asked(Request::Retry(Goal::Arm), machine));
+    assert_eq!(state.damage, None);
+    assert_eq!(effects, [Effect::Save, Effect::Check]);
+    let (_, effects) = step(state, offer(3));
+    assert_eq!(
+        effects,
+        [Effect::Save, Effect::Do(Step::Prepare, version(3))]
+    );
+}

@@ -117,7 +117,11 @@ pub async fn run(
             () = &mut shutdown => return Ok(()),
             (session, event) = feed::ended(&mut agent.running) => {
                 agent.ended(session, event);
-                timer.heed(matches!(agent.state.phase, Phase::Failed(_)));
+                agent.advance();
+                // A step that is done is not yet a success: the next may fail, each time again.
+                if agent.is_at_rest() {
+                    timer.heed(matches!(agent.state.phase, Phase::Failed(_)));
+                }
             }
             Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
             Some(ask) = asks.recv() => agent.ask(ask),
@@ -360,16 +364,24 @@ impl Agent {
     }
 }
 
-/// The state from before; when it cannot be understood, the machine itself tells enough to go on.
+/// The state from before; without it the machine itself tells enough to end a trial, and an operator has to say that
+/// releases may be taken again.
 fn load(store: &Store) -> Result<State, Error> {
     match store.load() {
         Ok(Loaded::Whole(state)) => Ok(*state),
-        Ok(Loaded::Damaged { problem, kept }) => {
-            error!(
-                problem,
+        Ok(Loaded::Damaged(damage)) => {
+            error!(damage, "{damage}");
+            Ok(State {
+                damage: Some(damage),
+                ..State::default()
+            })
+        }
+        // What was just left is still told by its boot entry.
+        Ok(Loaded::OfLaterRelease { schema, kept }) => {
+            warn!(
+                schema,
                 kept = %kept.display(),
-                "the state was damaged; it is kept aside and the agent goes on from what the machine tells: \
-                 releases that failed earlier than the last one may be tried again"
+                "the state is of a later release and begins anew; a copy was kept"
             );
             Ok(State::default())
         }

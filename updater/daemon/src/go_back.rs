@@ -1,6 +1,6 @@
 //! `acl-updated go-back`: leaves a release on trial that is not healthy. Started when health checks fail.
 
-use acl_host::clock::SystemClock;
+use acl_host::{clock::SystemClock, efi::Efi};
 use tracing::{error, info, warn};
 
 use crate::{effect, facts, machine::Machine};
@@ -30,12 +30,24 @@ pub async fn go_back(machine: &Machine) -> Result<(), effect::Error> {
         }
         Err(error) => {
             let chain = acl_host::error::chain(&error);
-            error!(
+            if !was_booted_on_trial(machine) {
+                error!(
+                    error = chain,
+                    "cannot tell whether this is a trial; the machine stays as it is: {chain}"
+                );
+                return Err(error.into());
+            }
+            warn!(
                 error = chain,
-                "cannot tell whether this is a trial; the machine stays as it is: {chain}"
+                "going back; the entry cannot be marked, its tries are used up instead: {chain}"
             );
-            return Err(error.into());
         }
     }
-    effect::reboot::reboot(machine).await
+    effect::reboot::at_any_price(machine).await
+}
+
+/// Whether the boot loader counted this boot as a try (systemd-boot(7), `LoaderBootCountPath`).
+fn was_booted_on_trial(machine: &Machine) -> bool {
+    let counted = Efi::new(&machine.root).boot_count_path();
+    counted.is_ok_and(|path| path.is_some())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use acl_host::file;
 use acl_updater_core::state::State;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The form of the file that this code writes and reads.
 const SCHEMA: u32 = 1;
@@ -20,8 +21,15 @@ pub(crate) struct Store {
 pub(crate) enum Loaded {
     /// The state, or an empty one when there was none yet.
     Whole(Box<State>),
-    /// The file could not be understood; it was moved aside.
-    Damaged { problem: String, kept: PathBuf },
+    /// The file could not be understood: what is wrong, where, and what to do. A copy of it was kept.
+    Damaged(String),
+    /// The file is of a later release, which the machine went back from, and in a form unknown here.
+    OfLaterRelease {
+        /// Its schema.
+        schema: u32,
+        /// The copy of it that was kept.
+        kept: PathBuf,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,34 +62,60 @@ impl Store {
         file::write(&self.path, &bytes)
     }
 
-    /// Read the state. One that cannot be understood is kept under another name, and the agent goes on from what the
-    /// machine itself tells.
+    /// Read the state. Of one that cannot be understood a copy is kept; the file itself stays until the next
+    /// [`Self::save`], so that a power cut does not turn damage into nothing.
     pub(crate) fn load(&self) -> Result<Loaded, acl_host::Error> {
-        if !self.path.exists() {
+        let exists = self.path.try_exists();
+        if !exists.map_err(|source| acl_host::Error::ReadFile {
+            path: self.path.clone(),
+            source,
+        })? {
             return Ok(Loaded::Whole(Box::default()));
         }
         let bytes = file::read(&self.path)?;
-        match parse(&bytes) {
-            Ok(state) => Ok(Loaded::Whole(Box::new(state))),
-            Err(problem) => {
-                let kept = self.path.with_file_name("state.json.damaged");
-                file::rename(&self.path, &kept)?;
-                Ok(Loaded::Damaged { problem, kept })
+        let problem = match parse(&bytes) {
+            Ok(Parsed::State(state)) => return Ok(Loaded::Whole(state)),
+            Ok(Parsed::Schema(schema)) => {
+                let kept = self.keep(&bytes, &format!("schema-{schema}"))?;
+                return Ok(Loaded::OfLaterRelease { schema, kept });
             }
-        }
+            Err(problem) => problem,
+        };
+        let kept = self.keep(&bytes, "damaged")?;
+        Ok(Loaded::Damaged(format!(
+            "{} was damaged ({problem}); a copy is in {}: which releases failed here before is not known any more, so \
+             none is taken until `aclctl retry` allows it",
+            self.path.display(),
+            kept.display()
+        )))
+    }
+
+    fn keep(&self, bytes: &[u8], why: &str) -> Result<PathBuf, acl_host::Error> {
+        let kept = self.path.with_file_name(format!("state.json.{why}"));
+        file::write(&kept, bytes)?;
+        Ok(kept)
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<State, String> {
-    let document: Document<State> =
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if document.schema != SCHEMA {
-        return Err(format!(
-            "it has schema {}, this release knows {SCHEMA}",
-            document.schema
-        ));
+/// What a file holds that is whole.
+enum Parsed {
+    State(Box<State>),
+    /// A state of another schema.
+    Schema(u32),
+}
+
+fn parse(bytes: &[u8]) -> Result<Parsed, String> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let schema = value.get("schema").and_then(Value::as_u64);
+    let schema = schema.and_then(|schema| u32::try_from(schema).ok());
+    match schema {
+        Some(SCHEMA) => {}
+        Some(schema) if schema > SCHEMA => return Ok(Parsed::Schema(schema)),
+        _ => return Err(format!("its schema is not {SCHEMA}")),
     }
-    Ok(document.state)
+    let document: Document<State> =
+        serde_json::from_value(value).map_err(|error| error.to_string())?;
+    Ok(Parsed::State(Box::new(document.state)))
 }
 
 #[cfg(test)]
@@ -106,21 +140,39 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_kept_aside() {
+    fn a_damaged_file_is_told_until_a_state_is_saved() {
         for (text, expected) in [
             ("{\"schema\":1,\"sta", "EOF while parsing"),
             ("", "EOF while parsing"),
-            ("{\"schema\":9}", "missing field"),
+            ("{\"schema\":1}", "missing field"),
+            ("{\"state\":1}", "its schema is not 1"),
         ] {
             let dir = tempfile::tempdir().unwrap();
             let store = Store::open(dir.path()).unwrap();
             file::write(dir.path().join("state.json"), text.as_bytes()).unwrap();
-            let Loaded::Damaged { problem, kept } = store.load().unwrap() else {
-                panic!("{text} was understood");
-            };
-            assert!(problem.contains(expected), "{problem}");
+            for _ in 0..2 {
+                let Loaded::Damaged(told) = store.load().unwrap() else {
+                    panic!("{text} was understood");
+                };
+                assert!(told.contains(expected), "{told}");
+            }
+            let kept = dir.path().join("state.json.damaged");
             assert_eq!(file::read(kept).unwrap(), text.as_bytes());
+            store.save(&State::default()).unwrap();
             assert!(matches!(store.load().unwrap(), Loaded::Whole(_)));
         }
+    }
+
+    #[test]
+    fn a_file_of_a_later_release_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let text = b"{\"schema\":9,\"state\":7}";
+        file::write(dir.path().join("state.json"), text).unwrap();
+        let Loaded::OfLaterRelease { schema: 9, kept } = store.load().unwrap() else {
+            panic!("it was taken for something else");
+        };
+        assert_eq!(kept, dir.path().join("state.json.schema-9"));
+        assert_eq!(file::read(kept).unwrap(), text);
     }
 }

@@ -10,6 +10,7 @@ mod artifact;
 mod killed;
 mod node;
 mod over_the_bus;
+mod pace;
 mod refusals;
 mod site;
 mod updates;

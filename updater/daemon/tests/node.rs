@@ -108,8 +108,12 @@ impl Node {
 
     /// The same, killed when `stop` says so of a line of its log.
     pub(crate) fn run(&self, more: &[&str], stop: &mut dyn FnMut(&str) -> bool) -> Ran {
+        Self::watch(self.verb("once", more), stop)
+    }
+
+    fn watch(command: ToolCommand, stop: &mut dyn FnMut(&str) -> bool) -> Ran {
         let (reader, writer) = std::io::pipe().unwrap();
-        let mut running = self.command(more).stderr(writer).spawn().unwrap();
+        let mut running = command.stderr(writer).spawn().unwrap();
         let mut log = String::new();
         for line in BufReader::new(reader).lines() {
             let line = line.unwrap();
@@ -125,12 +129,8 @@ impl Node {
     }
 
     /// Run `acl-updated go-back`.
-    pub(crate) fn go_back(&self) {
-        self.verb("go-back", &[]).run().unwrap();
-    }
-
-    fn command(&self, more: &[&str]) -> ToolCommand {
-        self.verb("once", more)
+    pub(crate) fn go_back(&self) -> Ran {
+        Self::watch(self.verb("go-back", &[]), &mut |_| false)
     }
 
     fn verb(&self, verb: &str, more: &[&str]) -> ToolCommand {

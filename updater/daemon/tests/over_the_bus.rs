@@ -190,3 +190,20 @@ async fn a_wrong_configuration_is_seen_on_the_bus() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_retry_takes_releases_again_after_the_state_was_damaged() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    node.put("var/lib/acl/updater/state.json", b"{");
+    with_agent(&node, async |updater| {
+        let damage = state(&updater).await["damage"].clone();
+        assert!(damage.as_str().unwrap().contains("was damaged"), "{damage}");
+        updater.retry().await.unwrap();
+        let armed = rest(&updater).await;
+        assert_eq!(armed["state"]["name"], "armed", "{armed}");
+        assert_eq!(armed.get("damage"), None);
+    })
+    .await;
+}

@@ -44,7 +44,7 @@ fn a_release_is_staged_armed_tried_and_committed() {
     );
     node.bless();
     // One that proved itself is not left.
-    node.go_back();
+    assert_eq!(node.go_back().code, Some(0));
     node.once();
     let state = node.state();
     assert_eq!(
@@ -90,7 +90,7 @@ fn a_release_that_is_not_healthy_is_left_and_not_taken_again_but_a_newer_one_is(
         "var/lib/acl/updater/health.json",
         report.to_string().as_bytes(),
     );
-    node.go_back();
+    assert_eq!(node.go_back().code, Some(0));
     assert_eq!(node.boot(&site), "1");
     let ran = node.once();
     assert_eq!(ran.code, Some(0), "{}", ran.log);
@@ -130,4 +130,32 @@ fn a_slot_that_rots_after_staging_falls_back_by_its_tries() {
     disk.read_at(&mut byte, usr_b).unwrap();
     disk.write_at(&[byte[0] ^ 1], usr_b).unwrap();
     assert_eq!(node.boot(&site), "1");
+}
+
+#[test]
+fn a_trial_whose_entries_cannot_be_read_is_left_as_well() {
+    let site = Site::new();
+    let node = Node::new(&site);
+    std::fs::remove_dir_all(node.root().join("efi")).unwrap();
+    let ran = node.go_back();
+    assert_eq!(ran.code, Some(4), "{}", ran.log);
+    assert!(
+        ran.log.contains("cannot tell whether this is a trial"),
+        "{}",
+        ran.log
+    );
+
+    // The boot loader has counted this boot: attributes, then UTF-16.
+    let counted = "\\EFI\\Linux\\acl_1+2-1.efi".encode_utf16();
+    let counted: Vec<u8> = [6, 0, 0, 0]
+        .into_iter()
+        .chain(counted.flat_map(u16::to_le_bytes))
+        .collect();
+    node.put(
+        "sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f",
+        &counted,
+    );
+    let ran = node.go_back();
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert!(ran.log.contains("start its machine again"), "{}", ran.log);
 }

@@ -28,6 +28,8 @@ pub(super) fn asked(state: &mut State, request: Request, facts: Facts) -> Vec<Ef
 
 fn answer(state: &mut State, request: Request) -> Vec<Effect> {
     match request {
+        // A release that failed here may be on offer again, and that it failed may have been forgotten.
+        Request::Automatic(goal) if state.damage.is_some() => go(state, goal.min(Goal::Check)),
         Request::Automatic(goal) => go(state, goal),
         Request::Check => go(state, Goal::Check),
         Request::Stage => go(state, Goal::Arm),
@@ -119,6 +121,7 @@ fn retry(state: &mut State, goal: Goal) -> Vec<Effect> {
         return go(state, goal);
     }
     state.refused.clear();
+    state.damage = None;
     let mut effects = vec![Effect::Save];
     effects.extend(go(state, goal));
     effects

@@ -90,10 +90,11 @@ fn settle(state: &mut State) {
         }
         return;
     }
+    // An entry that is gone proves nothing.
     let proven = state
         .update
         .as_ref()
-        .is_some_and(|u| u.to == state.machine.running);
+        .is_some_and(|u| u.to == state.machine.running && state.machine.stands_alone());
     if proven {
         committed(state);
     }
@@ -174,6 +175,7 @@ pub(super) fn why_bad(state: &State, bad: &Entry) -> String {
         Some(report) => format!("it was not healthy: {}", report.reasons.join("; ")),
         // Only a committed release has no counter to count with before it is marked.
         None if done == 0 => "its boot entry was marked as failed".into(),
+        None if done == 1 => "it was tried once and never came up to say that it is healthy".into(),
         None => format!("it was tried {done} times and never came up to say that it is healthy"),
     }
 }

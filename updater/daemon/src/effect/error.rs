@@ -7,6 +7,9 @@ use acl_updater_core::{Version, state};
 
 use crate::{config, machine};
 
+/// What to do about a release that is signed and cannot be right.
+const WITHDRAW: &str = "; its publisher must withdraw it";
+
 /// Why an effect failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(
@@ -23,20 +26,24 @@ pub enum Error {
         "no update server is configured; set server = \"https://…\" in a file in /etc/acl/updater.d"
     )]
     NoServer,
-    #[error("cannot read the trusted root of the repository")]
+    #[error("cannot read the trusted root of the repository; install its 1.root.json")]
     ReadTrustedRoot { source: acl_host::Error },
     #[error("this machine cannot be updated as it is")]
     ReadMachine {
         #[from]
         source: machine::Error,
     },
-    #[error("the version of the running release cannot be compared with others")]
+    #[error(
+        "the version of the running release cannot be compared with others; install the machine anew from an image with a proper one"
+    )]
     RunningVersion {
         source: acl_release::version::NotAVersion,
     },
     #[error("cannot read the release repository")]
     ReadRepository { source: acl_release::Error },
-    #[error("release {version} is of the image {found:?}, this machine runs {wanted:?}")]
+    #[error(
+        "release {version} is of the image {found:?}, this machine runs {wanted:?}; check `server` and `channel`, or ask whoever keeps the repository"
+    )]
     OtherImage {
         version: String,
         found: String,
@@ -44,7 +51,7 @@ pub enum Error {
     },
     #[error(
         "the {part} of release {version} has {needed} bytes and {name} of the slot has {size}: this disk's slots are too \
-         small for the release"
+         small for the release; install the machine anew from a disk image with larger slots"
     )]
     SlotTooSmall {
         version: String,
@@ -62,36 +69,42 @@ pub enum Error {
     },
     #[error("cannot fetch the release")]
     FetchRelease { source: acl_release::Error },
-    #[error("the kernel image of release {version} is refused: {problem}")]
+    #[error("the kernel image of release {version} is refused: {problem}{WITHDRAW}")]
     RefuseUki { version: String, problem: String },
-    #[error("the signature of release {version} is refused")]
+    #[error("the signature of release {version} is refused{WITHDRAW}")]
     ParseSignature {
         version: String,
         source: acl_host::Error,
     },
     #[error(
-        "the signature of release {version} is of the root hash {found}, the manifest says {expected}"
+        "the signature of release {version} is of the root hash {found}, the manifest says {expected}{WITHDRAW}"
     )]
     RefuseSignature {
         version: String,
         found: RootHash,
         expected: RootHash,
     },
-    #[error("cannot remove the boot entries of the slot that is to be written")]
+    #[error(
+        "cannot remove the boot entries of the slot that is to be written; check the EFI system partition"
+    )]
     Disarm { source: acl_host::Error },
-    #[error("cannot write to the slot")]
+    #[error("cannot write to the slot; check the disk")]
     WriteSlot { source: acl_host::Error },
-    #[error("what the slot gives back is not what was written to it")]
+    #[error(
+        "what the slot gives back is not what was written to it; replace the disk when this happens again"
+    )]
     ReadBack { source: acl_host::Error },
-    #[error("cannot name the partitions of the slot")]
+    #[error("cannot name the partitions of the slot; check the disk")]
     NameSlot { source: acl_host::Error },
     #[error("release {version} is no longer offered ({reason}); it is not armed")]
     NoLongerOffered { version: Version, reason: String },
     #[error("release {version} was published anew with other content; it is not armed")]
     Replaced { version: Version },
-    #[error("cannot write the boot entry")]
+    #[error("cannot write the boot entry; check the EFI system partition")]
     Arm { source: acl_host::Error },
-    #[error("cannot mark the boot entry of the running release as bad")]
+    #[error(
+        "cannot mark the boot entry of the running release as bad; check the EFI system partition"
+    )]
     MarkBad { source: acl_host::Error },
     #[error("cannot reboot")]
     Reboot { source: acl_host::Error },

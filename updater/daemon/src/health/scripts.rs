@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::ErrorKind,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -14,10 +15,11 @@ use super::report::Check;
 /// Where they are; one in the later directory hides one of the same name in the earlier.
 const DIRECTORIES: [&str; 2] = ["usr/lib/acl/health.d", "etc/acl/health.d"];
 
-/// Run them all, one after the other in the order of their names; each is killed after `limit`.
+/// Run them all, one after the other in the order of their names; each is killed after `limit`. A directory that cannot
+/// be read is a check that failed: nobody knows what it would have found.
 pub(super) async fn run(root: &Path, limit: Duration) -> Vec<Check> {
-    let mut checks = Vec::new();
-    for (name, path) in found(root) {
+    let (found, mut checks) = found(root);
+    for (name, path) in found {
         let start = Instant::now();
         let ran = tokio::task::spawn_blocking(move || one(path, limit)).await;
         let result = ran.unwrap_or_else(|error| Err(error.to_string()));
@@ -34,18 +36,34 @@ fn one(path: PathBuf, limit: Duration) -> Result<(), String> {
     }
 }
 
-fn found(root: &Path) -> BTreeMap<String, PathBuf> {
-    let mut checks = BTreeMap::new();
+/// The executables by their names, and the directories that cannot be read.
+fn found(root: &Path) -> (BTreeMap<String, PathBuf>, Vec<Check>) {
+    let (mut found, mut unreadable) = (BTreeMap::new(), Vec::new());
     for directory in DIRECTORIES {
-        let listed = std::fs::read_dir(root.join(directory));
-        for entry in listed.into_iter().flatten().flatten() {
-            let path = entry.path();
-            if is_executable(&path) {
-                checks.insert(entry.file_name().to_string_lossy().into_owned(), path);
+        let directory = root.join(directory);
+        match executables(&directory) {
+            Ok(executables) => found.extend(executables),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                let problem = format!("its checks cannot be listed, mend or remove it: {error}");
+                let name = directory.display().to_string();
+                unreadable.push(Check::new(name, Duration::ZERO, Err(problem)));
             }
         }
     }
-    checks
+    (found, unreadable)
+}
+
+fn executables(directory: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let path = entry.path();
+        if is_executable(&path) {
+            found.push((entry.file_name().to_string_lossy().into_owned(), path));
+        }
+    }
+    Ok(found)
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -89,5 +107,23 @@ mod tests {
         let problem = |n: usize| checks[n].problem.clone().unwrap();
         assert!(problem(0).contains("was killed"), "{}", problem(0));
         assert!(problem(2).contains("the disk is full"), "{}", problem(2));
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_cannot_be_read_is_a_failed_check() {
+        let root = tempfile::tempdir().unwrap();
+        script(&root.path().join("usr/lib/acl/health.d"), "10", "", 0o755);
+        std::fs::create_dir_all(root.path().join("etc/acl")).unwrap();
+        let operator = root.path().join("etc/acl/health.d");
+        acl_host::file::scratch(&operator, b"not a directory").unwrap();
+        let checks = run(root.path(), Duration::from_secs(10)).await;
+        let told: Vec<_> = checks
+            .iter()
+            .map(|c| (c.name.as_str(), c.problem.as_deref()))
+            .collect();
+        let problem =
+            "its checks cannot be listed, mend or remove it: Not a directory (os error 20)";
+        let expected = [(operator.to_str().unwrap(), Some(problem)), ("10", None)];
+        assert_eq!(told, expected);
     }
 }
