@@ -76,8 +76,9 @@ pub struct Built {
 /// The same lock, recipe, trees, programs and keys give the same bytes.
 ///
 /// # Errors
-/// Everything that can be wrong with the input is refused before anything is made or fetched; after that, the error of
-/// the step that failed. Products of an older build are replaced only when all steps are done.
+/// The version, the keys, the own programs and the mirrors are checked before anything is made or fetched. All else is
+/// the error of the step that meets it: a lock of another recipe, a package that no archive has, a layer that is not
+/// there, a `/usr` that is too large. Products of an older build are replaced only when all steps are done.
 pub fn build(recipe: &Recipe, request: &Request) -> Result<Built, Error> {
     let version = request.version.as_str();
     let entry = entry(version)?;
