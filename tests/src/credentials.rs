@@ -33,6 +33,8 @@ const SHELL_DROP_IN: &str = "[Unit]\nWants=acl-test-shell.service\n";
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     tmpfiles: String,
+    units: Vec<(String, String)>,
+    kernel: Option<String>,
 }
 
 impl Credentials {
@@ -45,24 +47,50 @@ impl Credentials {
         self
     }
 
+    /// Gives the machine the unit `name`.
+    #[must_use]
+    pub fn unit(self, name: &str, text: &str) -> Self {
+        self.with(format!("systemd.extra-unit.{name}"), text)
+    }
+
+    /// Gives the machine's unit `name` further settings.
+    #[must_use]
+    pub fn drop_in(self, name: &str, text: &str) -> Self {
+        self.with(format!("systemd.unit-dropin.{name}"), text)
+    }
+
+    /// Appends `arguments` to the kernel's command line, behind what is signed (systemd-stub(7)).
+    #[must_use]
+    pub fn kernel_arguments(mut self, arguments: &str) -> Self {
+        self.kernel = Some(arguments.to_owned());
+        self
+    }
+
+    fn with(mut self, credential: String, text: &str) -> Self {
+        self.units.push((credential, text.to_owned()));
+        self
+    }
+
     /// The arguments of QEMU that hand them over.
     pub fn arguments(&self) -> Vec<String> {
         let mut all = vec![
-            (
-                "systemd.extra-unit.acl-test-shell.service",
-                SHELL_UNIT.to_owned(),
-            ),
-            (
-                "systemd.unit-dropin.multi-user.target",
-                SHELL_DROP_IN.to_owned(),
-            ),
-            ("acl-test-shell", shell::SCRIPT.to_owned()),
+            ("systemd.extra-unit.acl-test-shell.service", SHELL_UNIT),
+            ("systemd.unit-dropin.multi-user.target", SHELL_DROP_IN),
+            ("acl-test-shell", shell::SCRIPT),
         ];
+        let units = self.units.iter();
+        all.extend(units.map(|(name, text)| (name.as_str(), text.as_str())));
         if !self.tmpfiles.is_empty() {
-            all.push(("tmpfiles.extra", self.tmpfiles.clone()));
+            all.push(("tmpfiles.extra", &self.tmpfiles));
         }
+        let kernel = self.kernel.iter().map(|arguments| {
+            let arguments = arguments.replace(',', ",,");
+            format!("type=11,value=io.systemd.stub.kernel-cmdline-extra={arguments}")
+        });
         all.iter()
-            .flat_map(|(name, value)| ["-smbios".to_owned(), smbios(name, value)])
+            .map(|(name, value)| smbios(name, value))
+            .chain(kernel)
+            .flat_map(|value| ["-smbios".to_owned(), value])
             .collect()
     }
 }

@@ -84,16 +84,16 @@ pub fn entries(disk: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Flips the byte in the middle of the entry `name` of `EFI/Linux`.
+/// Flips the byte in the middle of the ESP's file `path`, such as `EFI/Linux/acl_1.efi`.
 ///
 /// # Errors
-/// When there is no such entry.
-pub fn flip_entry(disk: &Path, name: &str) -> Result<()> {
+/// When there is no such file.
+pub fn flip_esp_file(disk: &Path, path: &str) -> Result<()> {
     let esp = open_esp(disk)?;
     let mut file = esp
         .root_dir()
-        .open_file(&format!("EFI/Linux/{name}"))
-        .with_context(|| format!("the ESP has no entry {name}"))?;
+        .open_file(path)
+        .with_context(|| format!("the ESP has no {path}"))?;
     let middle = file.seek(SeekFrom::End(0))? / 2;
     let mut byte = [0];
     file.seek(SeekFrom::Start(middle))?;

@@ -1,7 +1,14 @@
 //! A machine boots under Secure Boot that is enforced, from a verified `/usr`, and the kernel is locked down.
 
+use std::fs;
+
+use acl_host::signature::VeritySignature;
 use acl_tests::credentials::Credentials;
-use acl_tests::journey;
+use acl_tests::machine::BOOT;
+use acl_tests::releases::Release;
+use acl_tests::{disk, journey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 #[test]
 fn every_link_is_verified() -> anyhow::Result<()> {
@@ -25,6 +32,40 @@ fn every_link_is_verified() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_changed_boot_loader_is_not_started() -> anyhow::Result<()> {
+    let fresh = journey::settled()?.copy("boot-loader")?;
+    disk::flip_esp_file(&fresh.disk, "EFI/BOOT/BOOTX64.EFI")?;
+    let machine = fresh.switch_on(Credentials::default())?;
+    machine.wait_for(0, "Access Denied", BOOT)?;
+    machine.wait_for(0, "BdsDxe: No bootable option", BOOT)?;
+    Ok(())
+}
+
+/// The hypervisor may append to the command line. Even so a `/usr` without the signature of its root hash is no `/usr`.
+#[test]
+fn the_kernel_refuses_a_root_hash_without_its_signature() -> anyhow::Result<()> {
+    let other = STANDARD.encode(signature_of(Release::Second)?);
+    let none = "systemd.verity_usr_options=panic-on-corruption".to_owned();
+    // By the same key, and right in its form.
+    let of_another = format!("{none},root-hash-signature=base64:{other}");
+    for (name, options) in [("no-signature", none), ("other-signature", of_another)] {
+        let fresh = journey::settled()?.copy(name)?;
+        let machine = fresh.switch_on(Credentials::default().kernel_arguments(&options))?;
+        machine.wait_for(0, "verity: Root hash verification failed", BOOT)?;
+        let given_up = "acl: the initrd could not bring up the system; rebooting";
+        machine.wait_for(0, given_up, BOOT)?;
+    }
+    Ok(())
+}
+
+fn signature_of(release: Release) -> anyhow::Result<Vec<u8>> {
+    let build = release.build()?;
+    let name = format!("acl_{}.usr.verity-sig.json", build.version);
+    let bytes = fs::read(build.directory.join(name))?;
+    Ok(VeritySignature::parse(&bytes)?.signature)
+}
+
+#[test]
 fn an_idle_machine_has_no_failed_units() -> anyhow::Result<()> {
     let mut node = journey::settled()?.boot("idle", Credentials::default())?;
     let state = node.machine().run("systemctl is-system-running --wait")?;
@@ -32,5 +73,7 @@ fn an_idle_machine_has_no_failed_units() -> anyhow::Result<()> {
         let error = anyhow::anyhow!("the machine is {}", state.text);
         return Err(node.explain(error));
     }
+    let silent = "systemctl show --property=JobTimeoutUSec boot-complete.target";
+    assert_eq!(node.machine().ask(silent)?, "JobTimeoutUSec=5min");
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! Promises of the whole system, one module each, kept in real virtual machines.
 
+mod asks_polkit_who_may;
 mod boots_only_what_is_signed;
 mod builds_are_reproducible;
 mod corrupt_staged_slot_falls_back;
 mod firmware_starts_nothing_else;
+mod goes_back_when_silent;
 mod goes_back_when_unhealthy;
 mod keeps_old_as_fallback;
+mod refuses_a_full_esp;
 mod refuses_flipped_bits;
 mod refuses_older_and_expired;
 mod reset_at_five_moments;

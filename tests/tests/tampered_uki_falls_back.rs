@@ -9,7 +9,7 @@ use acl_tests::{disk, machine::BOOT};
 fn the_older_release_comes_back() -> anyhow::Result<()> {
     let (first, second) = (Release::First.version(), Release::Second.version());
     let fresh = journey::armed()?.copy("tampered-uki")?;
-    disk::flip_entry(&fresh.disk, &format!("acl_{second}+3.efi"))?;
+    disk::flip_esp_file(&fresh.disk, &format!("EFI/Linux/acl_{second}+3.efi"))?;
     let site = journey::site("tampered-uki")?;
     let machine = fresh.switch_on(site.credentials()?)?;
     let mut from = 0;
