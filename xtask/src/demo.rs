@@ -45,7 +45,6 @@ pub(crate) fn run() -> Result<()> {
     let before = node.status()?;
     show(&mut node, "before")?;
     follow_staging(&mut node)?;
-    note(format_args!("the machine reboots into {second}"));
     node.wait_until_running(second, 1)?;
     note(format_args!("{second} is up and on trial"));
     let after = node.wait_for_state("committed|rolled-back", TRIAL)?;

@@ -5,7 +5,7 @@ use acl_tests::transcript::Watcher;
 use crate::screen::note;
 
 /// What the console says, and what it means. The first that fits is shown.
-const MILESTONES: [(&str, &str); 7] = [
+const MILESTONES: [(&str, &str); 8] = [
     (
         "BdsDxe: starting",
         "firmware: starts the boot loader, whose signature fits",
@@ -28,6 +28,7 @@ const MILESTONES: [(&str, &str); 7] = [
         "Reached target multi-user.target",
         "systemd: the machine is up",
     ),
+    ("reboot: Restarting system", "kernel: the machine reboots"),
 ];
 
 /// Shows the milestones as they come.

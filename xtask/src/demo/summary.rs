@@ -120,8 +120,9 @@ impl Summary {
             self.changed_packages.len()
         ));
         for package in &self.changed_packages {
-            let [name, from, to] = ["name", "from", "to"].map(|key| text(&package[key]));
-            say(format_args!("    {name:34.34} {from:19.19} {to:19.19}"));
+            let [from, to] = ["from", "to"].map(|key| package[key].as_str().unwrap_or("none"));
+            let name = text(&package["name"]);
+            say(format_args!("    {name} {from} → {to}"));
         }
     }
 }
