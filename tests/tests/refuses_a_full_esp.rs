@@ -8,8 +8,8 @@ fn it_is_told_and_nothing_is_touched() -> anyhow::Result<()> {
     let site = journey::site("full-esp")?;
     let mut node = journey::settled()?.boot("full-esp", site.credentials()?)?;
     let entries = node.entries()?;
-    let labels = "cat /sys/class/block/*/uevent | grep PARTNAME; blkid --probe --output=value /dev/disk/by-partlabel/*";
-    let before = node.machine().run(labels)?.text;
+    let partitions = "lsblk --noheadings --raw --output NAME,PARTLABEL,PARTUUID /dev/vda";
+    let before = node.machine().ask(partitions)?;
     let esp = node
         .machine()
         .ask("[ -d /efi/EFI ] && echo /efi || echo /boot")?;
@@ -28,7 +28,7 @@ fn it_is_told_and_nothing_is_touched() -> anyhow::Result<()> {
     assert!(told.contains(begins), "{told}");
     assert!(told.contains("is full"), "{told}");
     assert_eq!(node.entries()?, entries);
-    assert_eq!(node.machine().run(labels)?.text, before);
+    assert_eq!(node.machine().ask(partitions)?, before);
 
     node.machine().ask(&format!("rm {esp}/filler"))?;
     let armed = node.stage()?;
