@@ -29,6 +29,8 @@ pub enum Error {
         to: PathBuf,
         source: io::Error,
     },
+    #[error("cannot make the directory {}", path.display())]
+    MakeDirectory { path: PathBuf, source: io::Error },
     #[error("cannot list {}", path.display())]
     ListDirectory { path: PathBuf, source: io::Error },
     #[error("cannot make {} durable", path.display())]
@@ -110,6 +112,8 @@ pub enum Error {
     NoPartition { path: PathBuf, index: u32 },
     #[error("{text:?} is not a GUID")]
     ParseGuid { text: String },
+    #[error("the kernel gives no random numbers")]
+    Random,
 
     // Slots
     #[error(

@@ -74,6 +74,38 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
     Ok(())
 }
 
+/// Makes the directories above `path` that are missing.
+///
+/// # Errors
+/// [`Error::MakeDirectory`].
+pub fn make_parents(path: impl AsRef<Path>) -> Result<()> {
+    let directory = parent(path.as_ref());
+    std::fs::create_dir_all(directory).map_err(|source| Error::MakeDirectory {
+        path: directory.to_owned(),
+        source,
+    })
+}
+
+/// The paths of what is in a directory, sorted.
+///
+/// # Errors
+/// [`Error::ListDirectory`].
+pub fn list(directory: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+    let directory = directory.as_ref();
+    let mut paths = std::fs::read_dir(directory)
+        .and_then(|entries| {
+            entries
+                .map(|entry| Ok(entry?.path()))
+                .collect::<io::Result<Vec<_>>>()
+        })
+        .map_err(|source| Error::ListDirectory {
+            path: directory.to_owned(),
+            source,
+        })?;
+    paths.sort();
+    Ok(paths)
+}
+
 /// Makes the names in a directory durable.
 ///
 /// # Errors

@@ -1,9 +1,10 @@
-//! GUID partition tables: read, changed in memory, written once.
+//! GUID partition tables: read or made, changed in memory, written once.
 //!
-//! Owns the table of a disk that has one; makes none and moves no partition, that is the image builder's and
-//! systemd-repart's work. The encoding is gptman's.
+//! Decides nothing: which partitions a disk shall have is the image builder's, systemd-repart's and the provisioner's
+//! business. The encoding is gptman's.
 
 mod copies;
+mod make;
 mod medium;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use gptman::{GPTHeader, GPTPartitionEntry};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::guid::Guid;
+pub use make::{ENTRIES, erase, has_mbr, usable_of_blank};
 use medium::Medium;
 
 /// Partition types of the Discoverable Partitions Specification (UAPI.2) for x86-64.
@@ -79,6 +81,8 @@ pub struct Table {
     entries: Vec<GPTPartitionEntry>,
     /// Whether the primary copy was whole when the table was read.
     primary_whole: bool,
+    /// Whether the protective MBR is to be written too.
+    protect: bool,
 }
 
 impl Table {
@@ -107,6 +111,7 @@ impl Table {
             header: copy.header,
             entries: copy.entries,
             primary_whole,
+            protect: false,
         })
     }
 
@@ -184,6 +189,11 @@ impl Table {
             copies::write(medium, self.sector, header, &self.entries)?;
         }
         self.primary_whole = true;
+        if std::mem::take(&mut self.protect) {
+            let mbr = make::protective_mbr(medium.size() / self.sector);
+            medium.write_at(&mbr, 446)?;
+            medium.flush()?;
+        }
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ring::rand::{SecureRandom, SystemRandom};
+
 use crate::error::Error;
 
 /// A GUID; the bytes are in the order in which its text prints them.
@@ -13,6 +15,20 @@ use crate::error::Error;
 pub struct Guid(pub [u8; 16]);
 
 impl Guid {
+    /// A GUID that nobody else has (RFC 9562, version 4).
+    ///
+    /// # Errors
+    /// [`Error::Random`].
+    pub fn random() -> Result<Self, Error> {
+        let mut bytes = [0; 16];
+        SystemRandom::new()
+            .fill(&mut bytes)
+            .map_err(|ring::error::Unspecified| Error::Random)?;
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        Ok(Self(bytes))
+    }
+
     /// The GUID that a partition table stores as `bytes`.
     pub const fn from_disk(bytes: [u8; 16]) -> Self {
         Self(swapped(bytes))
@@ -82,6 +98,15 @@ mod tests {
         ];
         assert_eq!(guid.to_disk(), stored);
         assert_eq!(Guid::from_disk(stored), guid);
+    }
+
+    #[test]
+    fn random_ones_are_version_4_and_differ() {
+        let guids = [(); 8].map(|()| Guid::random().unwrap());
+        for guid in guids {
+            assert_eq!((guid.0[6] >> 4, guid.0[8] >> 6), (4, 2), "{guid}");
+        }
+        assert!(guids[1..].iter().all(|guid| *guid != guids[0]));
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod slots;
 #[cfg(test)]
 mod systemd;
 #[cfg(test)]
+mod tables;
+#[cfg(test)]
 mod tools;
 #[cfg(test)]
 mod tree;

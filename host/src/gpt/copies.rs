@@ -8,7 +8,7 @@ use super::medium::Medium;
 use crate::error::{Error, Result};
 
 /// Bytes of an entry; UEFI allows larger ones, nobody makes them.
-const ENTRY: u32 = 128;
+pub(super) const ENTRY: u32 = 128;
 
 /// More entries than this are no table but damage.
 const MOST_ENTRIES: u32 = 1024;

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use super::medium::Medium;
-use super::{Table, kind};
+use super::{Partition, Table, kind};
 use crate::error::{Error, Result, chain};
 use crate::guid::Guid;
 
@@ -188,6 +188,34 @@ fn a_power_cut_on_a_disk_that_has_grown() {
     let mut without_primary = after;
     without_primary[SECTOR..2 * SECTOR].fill(0);
     assert_eq!(read(&without_primary).unwrap().partitions().len(), 2);
+}
+
+#[test]
+fn a_power_cut_while_a_new_table_replaces_another() {
+    let before = disk(512, SIZE);
+    let old = read(&before).unwrap().partitions();
+    let medium = Recorder::new(before.clone());
+    let mut table = Table::empty(medium.path(), medium.size(), 512, Guid([0x77; 16])).unwrap();
+    let partition = Partition {
+        index: 2,
+        start: 512 * 100,
+        ..old[0].clone()
+    };
+    table.put(&partition, medium.size()).unwrap();
+    table.write_to(&medium).unwrap();
+    let states = after_power_cuts(&before, &medium.acts.into_inner());
+    assert!(states.len() > 200);
+    for (number, state) in states.iter().enumerate() {
+        let found = read(state).unwrap().partitions();
+        assert!(
+            found == old || found == [partition.clone()],
+            "state {number}"
+        );
+    }
+    assert_eq!(
+        read(states.last().unwrap()).unwrap().partitions(),
+        [partition]
+    );
 }
 
 #[test]
