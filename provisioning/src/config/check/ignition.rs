@@ -1,0 +1,71 @@
+//! The section `ignition`: where more of the config comes from, and how it is fetched.
+
+use url::Url;
+
+use super::{each, resource, said};
+use crate::config::report::Findings;
+use crate::config::{Path, spec};
+use crate::fetch::short;
+
+pub(super) fn check(section: &spec::Ignition, path: &Path, findings: &mut Findings) {
+    if let Some(config) = &section.config {
+        let path = path.field("config");
+        if let Some(replace) = &config.replace {
+            resource::check(replace, &path.field("replace"), findings);
+        }
+        for (path, merge) in each(config.merge.as_ref(), &path.field("merge")) {
+            resource::check_required(merge, &path, findings);
+        }
+    }
+    let tls = section
+        .security
+        .as_ref()
+        .and_then(|security| security.tls.as_ref());
+    let authorities = tls.and_then(|tls| tls.certificate_authorities.as_ref());
+    let at = path
+        .field("security")
+        .field("tls")
+        .field("certificateAuthorities");
+    for (path, authority) in each(authorities, &at) {
+        resource::check_required(authority, &path, findings);
+    }
+    if let Some(proxy) = &section.proxy {
+        check_proxy(proxy, &path.field("proxy"), findings);
+    }
+    if let Some(timeouts) = &section.timeouts {
+        check_timeouts(timeouts, &path.field("timeouts"), findings);
+    }
+}
+
+fn check_proxy(proxy: &spec::Proxy, path: &Path, findings: &mut Findings) {
+    let proxies = [
+        ("httpProxy", &proxy.http_proxy),
+        ("httpsProxy", &proxy.https_proxy),
+    ];
+    for (name, text) in proxies {
+        let Some(text) = said(text.as_ref()) else {
+            continue;
+        };
+        let usable = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !usable {
+            let message = format!(
+                "{:?} is not the address of a proxy; give http://HOST:PORT or https://HOST:PORT",
+                short(text)
+            );
+            findings.error(path.field(name), message);
+        }
+    }
+}
+
+fn check_timeouts(timeouts: &spec::Timeouts, path: &Path, findings: &mut Findings) {
+    let limits = [
+        ("httpResponseHeaders", timeouts.http_response_headers),
+        ("httpTotal", timeouts.http_total),
+    ];
+    for (name, seconds) in limits {
+        if seconds.is_some_and(|seconds| seconds < 0) {
+            let message = "a time limit is a number of seconds; 0 is none";
+            findings.error(path.field(name), message);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What is fetched: address, headers, compression and digest.
+
+use url::Url;
+
+use super::{each, said, twice};
+use crate::config::report::Findings;
+use crate::config::{Path, spec};
+use crate::fetch::{data_problem, is_data, short};
+
+/// The schemes of Ignition's spec that ACL fetches.
+const FETCHED: &[&str] = &["http", "https", "data", "file"];
+/// The schemes of Ignition's spec that ACL does not fetch.
+const NOT_FETCHED: &[&str] = &["s3", "gs", "tftp", "arn"];
+
+/// Checks something that may be left out.
+pub(super) fn check(resource: &spec::Resource, path: &Path, findings: &mut Findings) {
+    let source = said(resource.source.as_ref());
+    if let Some(source) = source {
+        check_source(source, &path.field("source"), findings);
+    }
+    if let Some(compression) = said(resource.compression.as_ref()).filter(|name| *name != "gzip") {
+        let message =
+            format!("the compression {compression:?} is not known; use \"gzip\", or leave it out");
+        findings.error(path.field("compression"), message);
+    }
+    check_digest(
+        resource,
+        &path.field("verification").field("hash"),
+        findings,
+    );
+    check_headers(resource, source, &path.field("httpHeaders"), findings);
+}
+
+/// Checks something that must be there.
+pub(super) fn check_required(resource: &spec::Resource, path: &Path, findings: &mut Findings) {
+    if said(resource.source.as_ref()).is_none() {
+        findings.error(
+            path.field("source"),
+            "a source is needed here: the URL to fetch",
+        );
+    }
+    check(resource, path, findings);
+}
+
+fn check_source(source: &str, path: &Path, findings: &mut Findings) {
+    if is_data(source) {
+        return check_data(source, path, findings);
+    }
+    let url = match Url::parse(source) {
+        Ok(url) => url,
+        Err(error) => {
+            return findings.error(
+                path.clone(),
+                format!("{:?} is not a URL: {error}", short(source)),
+            );
+        }
+    };
+    let scheme = url.scheme();
+    if NOT_FETCHED.contains(&scheme) {
+        let message = format!(
+            "ACL does not fetch {scheme}: addresses; give an https: address, such as a signed one"
+        );
+        findings.warning(path.clone(), message);
+    } else if !FETCHED.contains(&scheme) {
+        let message = format!("the scheme {scheme:?} is not known; use https, http, data or file");
+        findings.error(path.clone(), message);
+    } else if scheme == "data" {
+        let message = "a data: URL has no white space before it or in its scheme; leave it out";
+        findings.error(path.clone(), message);
+    } else if scheme == "file" && url.to_file_path().is_err() {
+        let message = "a file is named as file:///path, on the machine itself";
+        findings.error(path.clone(), message);
+    } else if matches!(scheme, "http" | "https")
+        && (!url.username().is_empty() || url.password().is_some())
+    {
+        let message = "a name and password in the address can be read by every process; send a header instead";
+        findings.warning(path.clone(), message);
+    }
+}
+
+/// What is in the config itself is decoded here, as it is where it is needed (after disks were written).
+fn check_data(source: &str, path: &Path, findings: &mut Findings) {
+    if !source.contains(',') {
+        let message =
+            "a data: URL has a comma before its content: data:,hello or data:;base64,aGVsbG8=";
+        findings.error(path.clone(), message);
+    } else if let Some((at, problem)) = data_problem(source) {
+        let message = format!("this data: URL cannot be decoded: at byte {at}, {problem}");
+        findings.error(path.clone(), message);
+    }
+}
+
+fn check_digest(resource: &spec::Resource, path: &Path, findings: &mut Findings) {
+    let hash = resource.verification.as_ref();
+    let Some(hash) = hash.and_then(|verification| verification.hash.as_deref()) else {
+        return;
+    };
+    let form = "give sha256- and 64 hexadecimal digits, or sha512- and 128";
+    let Some((function, sum)) = hash.split_once('-') else {
+        return findings.error(
+            path.clone(),
+            format!("the digest {hash:?} has no function; {form}"),
+        );
+    };
+    let digits = match function {
+        "sha256" => 64,
+        "sha512" => 128,
+        _ => {
+            let message = format!("the digest function {function:?} is not known; {form}");
+            return findings.error(path.clone(), message);
+        }
+    };
+    if sum.len() != digits || !sum.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        let message = format!(
+            "{function} has {digits} hexadecimal digits; this is {} characters that are not",
+            sum.chars().count()
+        );
+        findings.error(path.clone(), message);
+    } else if said(resource.source.as_ref()).is_none() {
+        findings.error(
+            path.clone(),
+            "a digest without a source verifies nothing; give the source",
+        );
+    }
+}
+
+fn check_headers(
+    resource: &spec::Resource,
+    source: Option<&str>,
+    path: &Path,
+    findings: &mut Findings,
+) {
+    let headers = resource.http_headers.as_ref();
+    if headers.is_none_or(Vec::is_empty) {
+        return;
+    }
+    if source.is_some_and(|source| !source.starts_with("http:") && !source.starts_with("https:")) {
+        findings.error(
+            path.clone(),
+            "headers are sent to http: and https: addresses only; leave them out",
+        );
+    }
+    for (path, header) in each(headers, path) {
+        if !is_header(&header.name) {
+            // Not the name itself: people write the whole header there.
+            let message = "not the name of a header: it has no space and no colon, and what comes after that is the value";
+            findings.error(path.field("name"), message);
+        }
+        let value = header.value.as_deref().unwrap_or_default();
+        if http::HeaderValue::try_from(value).is_err() {
+            findings.error(
+                path.field("value"),
+                "the value of a header has no control characters and no line ends",
+            );
+        }
+    }
+    let names = each(headers, path)
+        .filter(|(_, header)| is_header(&header.name))
+        .map(|(path, header)| (path, header.name.to_ascii_lowercase()));
+    twice::check("the header", names, findings);
+}
+
+fn is_header(name: &str) -> bool {
+    http::HeaderName::try_from(name).is_ok()
+}

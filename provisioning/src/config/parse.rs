@@ -1,0 +1,215 @@
+//! From text to a config in the newest version, or to a report that says what is wrong with the text.
+
+use ignition_config::{v3_0, v3_1, v3_2, v3_3, v3_4, v3_5, v3_6};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::document::Document;
+use super::report::Findings;
+use super::translate::translate;
+use super::{Path, Report, Version, check, spec};
+
+/// How many values of a wrong type are told at a time.
+const MOST_TYPE_ERRORS: usize = 100;
+
+/// What came of a text.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The config, in the newest version; none when the report has errors.
+    pub config: Option<spec::Config>,
+    /// The version that it is written in, where that can be read.
+    pub version: Option<Version>,
+    /// What is wrong with it.
+    pub report: Report,
+}
+
+/// Reads, checks and translates a config (Ignition 3.0 to 3.6).
+pub fn parse(bytes: &[u8]) -> Parsed {
+    let document = match Document::read(bytes) {
+        Ok(document) => document,
+        Err(report) => {
+            return Parsed {
+                config: None,
+                version: None,
+                report,
+            };
+        }
+    };
+    let mut findings = Findings::default();
+    document.check_keys(&mut findings);
+    let version = version(&document.value, &mut findings);
+    let config = version.and_then(|version| typed(&document.value, version, &mut findings));
+    if let Some(config) = &config {
+        check::check(config, &mut findings);
+    }
+    Parsed {
+        config: config.filter(|_| findings.is_valid()),
+        version,
+        report: findings.report(&document),
+    }
+}
+
+fn version(value: &Value, findings: &mut Findings) -> Option<Version> {
+    let path = Path::root();
+    if !value.is_object() {
+        findings.error(
+            path,
+            "a config is an object: {\"ignition\": {\"version\": \"3.4.0\"}, …}",
+        );
+        return None;
+    }
+    let path = path.field("ignition").field("version");
+    let Some(text) = value.pointer("/ignition/version") else {
+        let message =
+            "a config says the version of its spec: \"ignition\": {\"version\": \"3.4.0\"}";
+        findings.error(path, message);
+        return None;
+    };
+    let Some(text) = text.as_str() else {
+        findings.error(path, "the version is a string, such as \"3.4.0\"");
+        return None;
+    };
+    Version::read(text)
+        .map_err(|message| findings.error(path, message))
+        .ok()
+}
+
+fn typed(value: &Value, version: Version, findings: &mut Findings) -> Option<spec::Config> {
+    let written = match version.minor() {
+        0 => rewritten::<v3_0::Config>(value, findings),
+        1 => rewritten::<v3_1::Config>(value, findings),
+        2 => rewritten::<v3_2::Config>(value, findings),
+        3 => rewritten::<v3_3::Config>(value, findings),
+        4 => rewritten::<v3_4::Config>(value, findings),
+        5 => rewritten::<v3_5::Config>(value, findings),
+        _ => rewritten::<v3_6::Config>(value, findings),
+    }?;
+    check::mode::check(&written, findings);
+    translate(written, version)
+        .map_err(|error| {
+            findings.error(
+                Path::root(),
+                format!("cannot be read as 3.6.0: {}", expected(&error.to_string())),
+            )
+        })
+        .ok()
+}
+
+/// What a version of the spec knows of the document. Values of a wrong type are told and left out, so that one run
+/// tells all of them.
+fn rewritten<T: DeserializeOwned + Serialize>(
+    value: &Value,
+    findings: &mut Findings,
+) -> Option<Value> {
+    let mut value = value.clone();
+    let mut left_out = Vec::new();
+    while left_out.len() < MOST_TYPE_ERRORS {
+        let (path, message) = match read::<T>(&value, findings) {
+            Ok(config) => {
+                let written = serde_json::to_value(config).ok()?;
+                same_shape(Path::root(), &value, &written, findings);
+                return Some(written);
+            }
+            Err(error) => error,
+        };
+        if left_out.contains(&path) {
+            return None;
+        }
+        findings.error(path.clone(), expected(&message));
+        let wrong = value
+            .pointer_mut(&pointer(&path))
+            .filter(|wrong| !wrong.is_null());
+        *wrong? = Value::Null;
+        left_out.push(path);
+    }
+    None
+}
+
+/// The message in words of JSON instead of words of Rust, and without the text of a string, which may be a secret.
+fn expected(message: &str) -> String {
+    let Some((found, wanted)) = message.rsplit_once(", expected ") else {
+        return match message.starts_with("missing field ") {
+            true => message.to_owned(),
+            false => "not a value that belongs here".to_owned(),
+        };
+    };
+    let wanted = match wanted {
+        "i64" => "a whole number",
+        "a sequence" => "a list",
+        wanted if wanted.starts_with("struct ") => "an object",
+        wanted => wanted,
+    };
+    if found.starts_with("invalid length") {
+        // The types take a list for an object when it has as many elements; the spec does not.
+        return "invalid type: list, expected an object".to_owned();
+    }
+    let found = match found.split_once(" string ") {
+        Some((problem, _)) => format!("{problem} string"),
+        None => found.replace("sequence", "list").replace("map", "object"),
+    };
+    format!("{found}, expected {wanted}")
+}
+
+fn read<T: DeserializeOwned>(value: &Value, findings: &mut Findings) -> Result<T, (Path, String)> {
+    let mut unknown = Vec::new();
+    let mut notice = |path: serde_ignored::Path<'_>| unknown.push(ignored(&path));
+    let reader = serde_ignored::Deserializer::new(value, &mut notice);
+    let config = serde_path_to_error::deserialize(reader)
+        .map_err(|error| (steps(error.path()), error.into_inner().to_string()))?;
+    for path in unknown {
+        let message = "this key is not known to the config's version of the spec and does nothing";
+        findings.key_warning(path, message);
+    }
+    Ok(config)
+}
+
+fn steps(path: &serde_path_to_error::Path) -> Path {
+    use serde_path_to_error::Segment;
+    path.iter().fold(Path::root(), |path, step| match step {
+        Segment::Seq { index } => path.item(*index),
+        Segment::Map { key } => path.field(key),
+        Segment::Enum { .. } | Segment::Unknown => path,
+    })
+}
+
+fn ignored(path: &serde_ignored::Path<'_>) -> Path {
+    use serde_ignored::Path as Ignored;
+    match path {
+        Ignored::Root => Path::root(),
+        Ignored::Seq { parent, index } => ignored(parent).item(*index),
+        Ignored::Map { parent, key } => ignored(parent).field(key),
+        Ignored::Some { parent }
+        | Ignored::NewtypeStruct { parent }
+        | Ignored::NewtypeVariant { parent } => ignored(parent),
+    }
+}
+
+/// The same place as a JSON pointer (RFC 6901).
+fn pointer(path: &Path) -> String {
+    path.steps()
+        .map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1")))
+        .collect()
+}
+
+/// The types take a list for an object, its elements in order; the spec does not.
+fn same_shape(path: Path, given: &Value, known: &Value, findings: &mut Findings) {
+    match (given, known) {
+        (Value::Array(_), Value::Object(_)) => {
+            findings.error(path, "invalid type: list, expected an object");
+        }
+        (Value::Object(given), Value::Object(known)) => {
+            for (key, known) in known {
+                if let Some(given) = given.get(key) {
+                    same_shape(path.field(key), given, known, findings);
+                }
+            }
+        }
+        (Value::Array(given), Value::Array(known)) => {
+            for (index, (given, known)) in given.iter().zip(known).enumerate() {
+                same_shape(path.item(index), given, known, findings);
+            }
+        }
+        _ => {}
+    }
+}

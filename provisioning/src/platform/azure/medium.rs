@@ -1,0 +1,185 @@
+//! Azure's provisioning medium: a DVD in a virtual drive, UDF or ISO 9660, with `ovf-env.xml` on it.
+//!
+//! Only optical drives are looked at: a data disk that somebody attached must not be able to provision a machine.
+
+mod filesystem;
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use acl_host::error::chain;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use super::ovf;
+use crate::platform::{Machine, Medium};
+use crate::{Error, Result};
+
+/// Lets `read` read the medium: it gets a directory and the medium's name. `None` when there is no medium, after
+/// waiting for it.
+///
+/// # Errors
+/// [`Error::MountMedium`] when there is a disc that cannot be mounted; those of `read`.
+pub(super) async fn with<T>(
+    machine: &Machine,
+    read: impl Fn(&Path, &str) -> Result<T>,
+) -> Result<Option<T>> {
+    if let Medium::Mounted(directory) = &machine.medium {
+        let place = directory.display().to_string();
+        return is_ours(directory)
+            .then(|| read(directory, &place))
+            .transpose();
+    }
+    let begun = Instant::now();
+    loop {
+        let looked = look(machine, &read);
+        if matches!(looked, Ok(Some(_))) || begun.elapsed() >= machine.patience.medium {
+            return looked;
+        }
+        if let Err(error) = looked {
+            tracing::debug!(error = chain(&error), "looking again");
+        }
+        tokio::time::sleep(machine.patience.look).await;
+    }
+}
+
+/// Reads the first drive that has the medium in it.
+fn look<T>(machine: &Machine, read: impl Fn(&Path, &str) -> Result<T>) -> Result<Option<T>> {
+    let mut failed = None;
+    for drive in drives(&machine.dev)? {
+        match with_medium(&drive, &machine.scratch("medium"), &read) {
+            Ok(Some(found)) => return Ok(Some(found)),
+            Ok(None) => {}
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(None), Err)
+}
+
+/// The optical drives, in the order of their numbers.
+fn drives(dev: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(dev)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(|source| acl_host::Error::ListDirectory {
+            path: dev.to_owned(),
+            source,
+        })?;
+    let mut drives: Vec<(u32, PathBuf)> = entries
+        .iter()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let number = name.to_str()?.strip_prefix("sr")?.parse().ok()?;
+            Some((number, entry.path()))
+        })
+        .collect();
+    drives.sort();
+    Ok(drives.into_iter().map(|(_, path)| path).collect())
+}
+
+/// Mounts a disc for as long as `read` reads it. `None` for a drive that is empty, or whose disc is not Azure's.
+fn with_medium<T>(
+    drive: &Path,
+    directory: &Path,
+    read: impl Fn(&Path, &str) -> Result<T>,
+) -> Result<Option<T>> {
+    // An empty drive cannot be opened, or not be read.
+    let Ok(filesystems) = File::open(drive).and_then(filesystem::recognise) else {
+        return Ok(None);
+    };
+    let Some(mounted) = Mounted::new(drive, directory, &filesystems)? else {
+        return Ok(None);
+    };
+    if !is_ours(&mounted.directory) {
+        return Ok(None);
+    }
+    read(&mounted.directory, &drive.display().to_string()).map(Some)
+}
+
+fn is_ours(directory: &Path) -> bool {
+    directory.join(ovf::FILE).exists()
+}
+
+/// A mounted disc; unmounted when it is dropped, whatever happened meanwhile.
+#[derive(Debug)]
+struct Mounted {
+    directory: PathBuf,
+}
+
+impl Mounted {
+    /// Mounts the disc as the first of `filesystems` that the kernel takes; `None` when there are none.
+    fn new(drive: &Path, directory: &Path, filesystems: &[&str]) -> Result<Option<Self>> {
+        let failed = |source| Error::MountMedium {
+            drive: drive.to_owned(),
+            source,
+        };
+        // Passwords may be on it.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(failed)?;
+        let flags =
+            MountFlags::RDONLY | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOSUID;
+        let mut refused = None;
+        for filesystem in filesystems {
+            match mount(drive, directory, *filesystem, flags, None) {
+                Ok(()) => {
+                    let directory = directory.to_owned();
+                    return Ok(Some(Self { directory }));
+                }
+                Err(error) => refused = Some(failed(error.into())),
+            }
+        }
+        // Only an empty directory is removed; where that fails it is in nobody's way.
+        let _ = std::fs::remove_dir(directory);
+        refused.map_or(Ok(None), Err)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        match unmount(&self.directory, UnmountFlags::DETACH) {
+            // As above.
+            Ok(()) => drop(std::fs::remove_dir(&self.directory)),
+            Err(error) => tracing::warn!(%error, "the provisioning medium stays mounted"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::path::Path;
+
+    use super::Mounted;
+    use crate::Error;
+
+    fn is_mounted(directory: &Path) -> bool {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let directory = directory.display().to_string();
+        mounts
+            .lines()
+            .any(|line| line.split(' ').nth(4) == Some(&directory))
+    }
+
+    /// With a file system that needs no disc; where the test may not mount, that this is told, and nothing stays.
+    #[test]
+    fn what_is_mounted_is_unmounted() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = dir.path().canonicalize().unwrap().join("a/medium");
+        match Mounted::new(Path::new("none"), &directory, &["no-such", "tmpfs"]) {
+            Ok(mounted) => {
+                assert!(is_mounted(&mounted.as_ref().unwrap().directory));
+                drop(mounted);
+            }
+            Err(Error::MountMedium { source, .. }) => {
+                assert_eq!(source.kind(), ErrorKind::PermissionDenied);
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+        assert!(!is_mounted(&directory));
+        assert!(!directory.exists());
+    }
+}

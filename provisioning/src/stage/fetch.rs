@@ -1,0 +1,193 @@
+//! The stage that decides what the machine shall be: from all places to one config that is whole and valid.
+//!
+//! In Ignition's order: the image's base configs (`base.d`, `base.platform.d/<platform>`), over them what the platform
+//! says of the machine, over them the operator's config: of `ignition.config.url`, else of `user.ign` in the image, else
+//! of the platform.
+
+mod network;
+
+use std::path::{Path, PathBuf};
+
+use acl_host::file;
+use ring::digest::{SHA512, digest};
+
+use crate::config::report::Findings;
+use crate::config::{self, check, merge, resolve, spec};
+use crate::fetch::{Fetcher, short};
+use crate::platform::cmdline::Arguments;
+use crate::platform::{Machine, Platform};
+use crate::status::Origin;
+use crate::{Error, Result};
+
+/// The config that was decided on, and where it is from.
+#[derive(Debug)]
+pub struct Decided {
+    /// Whole and valid: it names no other configs.
+    pub config: spec::Config,
+    /// Every document that went into it, the last word first.
+    pub origins: Vec<Origin>,
+}
+
+/// Where configs are looked for.
+#[derive(Debug)]
+pub struct Sources<'m> {
+    /// The machine.
+    pub machine: &'m Machine,
+    /// What it runs on.
+    pub platform: Platform,
+    /// The image's configs; default `/usr/lib/ignition`.
+    pub image: &'m Path,
+}
+
+/// A document with its place.
+struct Given {
+    bytes: Vec<u8>,
+    place: String,
+}
+
+impl Sources<'_> {
+    /// Decides on the config. `None`, before anything was asked of it: that needs the network, and it is not there yet.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`], [`Error::InvalidWhole`], and those of the platform, of fetching and of
+    /// [`resolve::resolve`].
+    pub async fn decide(&self, fetcher: &Fetcher, online: bool) -> Result<Option<Decided>> {
+        let arguments = Arguments::parse(&self.machine.cmdline)?;
+        if !online
+            && (arguments.config_url.as_ref().is_some_and(network::needs)
+                || self.platform == Platform::Azure)
+        {
+            return Ok(None);
+        }
+        let mut origins = Vec::new();
+        let mut whole = self.base(&mut origins)?;
+        if let Some(defaults) = self.platform.defaults(self.machine).await? {
+            whole = merge::merge(whole, defaults)?;
+        }
+        if let Some(given) = self.operators(&arguments, fetcher).await? {
+            let user = parse(&given.bytes, &given.place)?;
+            if !online && network::is_needed_to_resolve(&user) {
+                return Ok(None);
+            }
+            origins.push(Origin::of("user", &given.place, &given.bytes));
+            let resolved = resolve::resolve(user, &given.place, fetcher, &parse).await?;
+            origins.extend(resolved.fetched.into_iter().map(|fetched| Origin {
+                kind: "referenced".to_owned(),
+                place: fetched.url,
+                sha512: fetched.sha512,
+            }));
+            whole = merge::merge(whole, resolved.config)?;
+        }
+        if !online && network::is_needed(&whole) {
+            return Ok(None);
+        }
+        check_whole(&whole)?;
+        origins.reverse();
+        Ok(Some(Decided {
+            config: whole,
+            origins,
+        }))
+    }
+
+    /// What the image itself says.
+    fn base(&self, origins: &mut Vec<Origin>) -> Result<spec::Config> {
+        let mut base = spec::Config::default();
+        let common = self.image.join("base.d");
+        let of_platform = self.image.join("base.platform.d").join(self.platform.id());
+        for directory in [common, of_platform] {
+            for path in configs(&directory)? {
+                let place = path.display().to_string();
+                let bytes = file::read(&path)?;
+                base = merge::merge(base, parse(&bytes, &place)?)?;
+                origins.push(Origin::of("base", &place, &bytes));
+            }
+        }
+        Ok(base)
+    }
+
+    /// What the operator says: the first place that has anything.
+    async fn operators(&self, arguments: &Arguments, fetcher: &Fetcher) -> Result<Option<Given>> {
+        if let Some(url) = &arguments.config_url {
+            let resource = spec::Resource {
+                source: Some(url.to_string()),
+                ..spec::Resource::default()
+            };
+            let bytes = fetcher.fetch_config(&resource).await?;
+            let place = short(url.as_str());
+            return Ok(Some(Given { bytes, place }));
+        }
+        let path = self.image.join("user.ign");
+        if path.exists() {
+            let bytes = file::read(&path)?;
+            let place = path.display().to_string();
+            return Ok(Some(Given { bytes, place }));
+        }
+        let found = self.platform.config(self.machine).await?;
+        match found.config {
+            Some(bytes) => Ok(Some(Given {
+                bytes,
+                place: found.place,
+            })),
+            None => {
+                tracing::info!("no config: {}", found.place);
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Origin {
+    fn of(kind: &str, place: &str, bytes: &[u8]) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            place: place.to_owned(),
+            sha512: hex::encode(digest(&SHA512, bytes)),
+        }
+    }
+}
+
+/// The configs of a directory, by name; none where there is no directory.
+fn configs(directory: &Path) -> Result<Vec<PathBuf>> {
+    if !directory.exists() {
+        return Ok(Vec::new());
+    }
+    let mut paths = file::list(directory)?;
+    paths.retain(|path| path.extension().is_some_and(|suffix| suffix == "ign"));
+    Ok(paths)
+}
+
+/// A valid config; what is wrong with it, else. Warnings go to the log.
+fn parse(bytes: &[u8], place: &str) -> Result<spec::Config> {
+    let parsed = config::parse(bytes);
+    let lines = || {
+        parsed
+            .report
+            .entries
+            .iter()
+            .map(|entry| format!("{place}:{entry}"))
+    };
+    let Some(config) = parsed.config else {
+        return Err(Error::InvalidConfig {
+            place: place.to_owned(),
+            report: lines().collect::<Vec<_>>().join("\n"),
+        });
+    };
+    lines().for_each(|line| tracing::warn!("{line}"));
+    Ok(config)
+}
+
+/// Two valid configs can make one that is not.
+fn check_whole(config: &spec::Config) -> Result<()> {
+    let mut findings = Findings::default();
+    check::check(config, &mut findings);
+    let errors: Vec<_> = findings
+        .errors()
+        .map(|(path, message)| format!("{path}: {message}"))
+        .collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Error::InvalidWhole {
+        report: errors.join("\n"),
+    })
+}

@@ -1,0 +1,114 @@
+//! What is done with home directories.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use crate::root::{Kind, Owner, Root, copy, hand_over};
+use crate::{Error, Result};
+
+use super::defaults::Defaults;
+
+/// Work on a home directory; each can be done again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    /// Makes it, filled from the skeleton. One that is there stays as it is: it may be a file system of its own.
+    Create { path: String, owner: Owner },
+    /// Moves it, where it is there.
+    Move { from: String, to: String },
+    /// Gives what the user owned in it to the new ids.
+    HandOver {
+        path: String,
+        from: Owner,
+        to: Owner,
+    },
+    /// Removes it, where it is the user's.
+    Remove { path: String, uid: u32 },
+}
+
+impl Home {
+    pub(super) fn apply(self, root: &Root, defaults: &Defaults) -> Result<()> {
+        if !self.path().starts_with('/') {
+            // A damaged line: relative to what?
+            return Ok(());
+        }
+        match self {
+            Self::Create { path, owner } => create(&path, owner, root, defaults),
+            Self::Move { from, to } => shift(&from, &to, root),
+            Self::HandOver { path, from, to } => match root.directory(&path)? {
+                Some(home) => hand_over(&home, from, to).map_err(|source| changed(&path, source)),
+                None => Ok(()),
+            },
+            Self::Remove { path, uid } => remove(&path, uid, root),
+        }
+    }
+}
+
+impl Home {
+    /// The home as it is before the work.
+    fn path(&self) -> &str {
+        match self {
+            Self::Create { path, .. }
+            | Self::Move { from: path, .. }
+            | Self::HandOver { path, .. }
+            | Self::Remove { path, .. } => path,
+        }
+    }
+}
+
+fn create(path: &str, owner: Owner, root: &Root, defaults: &Defaults) -> Result<()> {
+    if root.directory(path)?.is_some() {
+        return Ok(());
+    }
+    let skeleton = root.directory(&defaults.skeleton)?;
+    let fill = |home: &OwnedFd| match &skeleton {
+        Some(skeleton) => copy(skeleton, home, owner),
+        None => Ok(()),
+    };
+    root.place(path)?
+        .fill_directory(defaults.home_mode, owner, fill)
+        .map(drop)
+}
+
+fn shift(from: &str, to: &str, root: &Root) -> Result<()> {
+    let Some(source) = root.find(from)? else {
+        return Ok(());
+    };
+    if !matches!(source.node()?, Some(node) if node.kind == Kind::Directory) {
+        return Ok(());
+    }
+    let place = root.place(to)?;
+    if place.node()?.is_some() {
+        return Err(Error::HomeOccupied {
+            from: from.into(),
+            to: to.into(),
+        });
+    }
+    source.rename_to(&place)
+}
+
+/// As userdel does: a home that belongs to someone else is not this user's to remove. For a second root that proves
+/// nothing, everything is root's: such a home stays.
+fn remove(path: &str, uid: u32, root: &Root) -> Result<()> {
+    let Some(place) = root.find(path)? else {
+        return Ok(());
+    };
+    match place.node()? {
+        Some(node) if node.kind == Kind::Directory && node.uid == uid && uid != 0 => place.remove(),
+        Some(_) => {
+            tracing::warn!(
+                path,
+                uid,
+                "the home directory is not the removed user's: it stays"
+            );
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn changed(path: &str, source: std::io::Error) -> Error {
+    Error::ChangeHome {
+        path: Path::new(path).to_owned(),
+        source,
+    }
+}

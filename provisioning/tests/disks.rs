@@ -1,0 +1,13 @@
+//! The stages that make block devices and mount them.
+
+mod crypttab;
+mod filesystems;
+mod luks;
+mod mounts;
+mod order;
+mod plan;
+mod plan_property;
+mod programs;
+mod raid;
+mod sgdisk;
+mod tables;

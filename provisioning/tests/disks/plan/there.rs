@@ -1,0 +1,202 @@
+//! Partitions that are there, and are what is wanted, or may become it.
+
+use super::{Case, InUse, check, disk, layout, planned};
+
+#[test]
+fn partitions_that_are_there() {
+    let there = "1 1..101 a, 2 101..end b";
+    let same = r#"1 1..101 "a" linux e1 1, 2 101..end "b" linux e2 2"#;
+    for (wanted, changes) in [
+        (r#"{"number": 1}"#, "1 matches"),
+        (r#"{"number": 1, "label": "a"}"#, "1 matches"),
+        (r#"{"number": 1, "startMiB": 1}"#, "1 matches"),
+        (r#"{"number": 1, "startMiB": 0}"#, "1 matches"),
+        (r#"{"number": 1, "sizeMiB": 100}"#, "1 matches"),
+        (
+            r#"{"number": 1, "sizeMiB": 100, "resize": true}"#,
+            "1 matches",
+        ),
+        (
+            r#"{"number": 1, "sizeMiB": 100, "wipePartitionEntry": true}"#,
+            "1 matches",
+        ),
+        (r#"{"number": 1, "wipePartitionEntry": true}"#, "1 matches"),
+        (
+            r#"{"number": 2, "startMiB": 101, "sizeMiB": 0}"#,
+            "2 matches",
+        ),
+        (r#"{"number": 2, "startMiB": 0, "sizeMiB": 0}"#, "2 matches"),
+        (
+            r#"{"number": 1, "typeGuid": "0FC63DAF-8483-4772-8E79-3D69D8477DE4"}"#,
+            "1 matches",
+        ),
+        (
+            r#"{"number": 1, "guid": "E1E1E1E1-e1e1-e1e1-e1e1-e1e1e1e1e1e1"}"#,
+            "1 matches",
+        ),
+        (r#"{"number": 1, "typeGuid": "", "guid": ""}"#, "1 matches"),
+        (r#"{"label": "b"}"#, "2 matches"),
+        (r#"{"label": "b", "sizeMiB": 0}"#, "2 matches"),
+        (r#"{"label": "b"}, {"label": "a"}"#, "2 matches, 1 matches"),
+        (r#"{"label": "b"}, {"number": 1}"#, "1 matches, 2 matches"),
+        (
+            r#"{"number": 7, "shouldExist": false}, {"number": 1}"#,
+            "7 is not there, 1 matches",
+        ),
+    ] {
+        let found = planned(
+            &disk(wanted, false),
+            &layout(1024, 512, there),
+            &InUse::default(),
+        );
+        assert_eq!(found, format!("{same} | {changes}"), "{wanted}");
+    }
+}
+
+/// What follows "partition 1 of /dev/vdb: it is not what the config wants: " and comes before what to do.
+#[test]
+fn partitions_that_are_there_and_are_others() {
+    for (wanted, differences) in [
+        (
+            r#"{"number": 1, "label": "x"}"#,
+            r#"its label is "a", and "x" is wanted"#,
+        ),
+        (
+            r#"{"number": 1, "label": ""}"#,
+            r#"its label is "a", and "" is wanted"#,
+        ),
+        (
+            r#"{"number": 1, "startMiB": 2}"#,
+            "it begins at 1 MiB, and 2 MiB is wanted",
+        ),
+        (
+            r#"{"number": 1, "sizeMiB": 99}"#,
+            "its size is 100 MiB, and 99 MiB is wanted",
+        ),
+        (
+            r#"{"number": 1, "sizeMiB": 0}"#,
+            "its size is 100 MiB, and 199 MiB is wanted",
+        ),
+        (
+            r#"{"number": 1, "typeGuid": "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"}"#,
+            "its type is 0fc63daf-8483-4772-8e79-3d69d8477de4, and c12a7328-f81f-11d2-ba4b-00a0c93ec93b is wanted",
+        ),
+        (
+            r#"{"number": 1, "guid": "77777777-7777-7777-7777-777777777777"}"#,
+            "its GUID is e1e1e1e1-e1e1-e1e1-e1e1-e1e1e1e1e1e1, and 77777777-7777-7777-7777-777777777777 is wanted",
+        ),
+        (
+            r#"{"number": 1, "startMiB": 2, "sizeMiB": 99, "label": "x", "resize": true}"#,
+            r#"it begins at 1 MiB, and 2 MiB is wanted; its label is "a", and "x" is wanted; its size is 100 MiB, and 99 MiB is wanted"#,
+        ),
+        (
+            r#"{"number": 1, "sizeMiB": 150, "label": "x", "resize": true}"#,
+            r#"its label is "a", and "x" is wanted; its size is 100 MiB, and 150 MiB is wanted"#,
+        ),
+        (
+            r#"{"label": "a", "sizeMiB": 99}"#,
+            "its size is 100 MiB, and 99 MiB is wanted",
+        ),
+    ] {
+        let there = layout(1024, 512, "1 1..101 a, 2 200..end b");
+        let found = planned(&disk(wanted, false), &there, &InUse::default());
+        let expected = format!(
+            "partition 1 of /dev/vdb: it is not what the config wants: {differences}; allow it to be replaced by wipePartitionEntry"
+        );
+        assert_eq!(found, expected, "{wanted}");
+    }
+}
+
+const CHANGED: &[Case] = &[
+    // Resized, growing and shrinking: all but the size stays.
+    (
+        "1 1..101 a, 2 300..400 b",
+        r#"{"number": 1, "sizeMiB": 200, "resize": true}"#,
+        r#"1 1..201 "a" linux e1 1, 2 300..400 "b" linux e2 2 | 1 resized"#,
+    ),
+    (
+        "1 1..101 a, 2 300..400 b",
+        r#"{"number": 1, "sizeMiB": 10, "resize": true}"#,
+        r#"1 1..11 "a" linux e1 1, 2 300..400 "b" linux e2 2 | 1 resized"#,
+    ),
+    (
+        "1 1..101 a, 2 101..200 b",
+        r#"{"number": 2, "sizeMiB": 0, "resize": true, "label": "b"}"#,
+        r#"1 1..101 "a" linux e1 1, 2 101..end "b" linux e2 2 | 2 resized"#,
+    ),
+    (
+        "1 1..101 a, 2 101..200 b",
+        r#"{"label": "b", "sizeMiB": 0, "resize": true}"#,
+        r#"1 1..101 "a" linux e1 1, 2 101..end "b" linux e2 2 | 2 resized"#,
+    ),
+    (
+        "1 1..101 a, 2 101..200 b",
+        r#"{"number": 1, "sizeMiB": 300, "resize": true}, {"number": 2, "shouldExist": false, "wipePartitionEntry": true}"#,
+        r#"1 1..301 "a" linux e1 1 | 1 resized, 2 deleted"#,
+    ),
+    // From a start that is not aligned.
+    (
+        "1 34s..101 a",
+        r#"{"number": 1, "sizeMiB": 200, "resize": true}"#,
+        r#"1 34s..409634s "a" linux e1 1 | 1 resized"#,
+    ),
+    // Deleted.
+    (
+        "1 1..101 a, 2 101..200 b",
+        r#"{"number": 2, "shouldExist": false, "wipePartitionEntry": true}"#,
+        r#"1 1..101 "a" linux e1 1 | 2 deleted"#,
+    ),
+    // Replaced: nothing of the old one is kept.
+    (
+        "1 1..101 a",
+        r#"{"number": 1, "label": "x", "wipePartitionEntry": true}"#,
+        r#"1 1..end "x" linux a1 0 | 1 replaced"#,
+    ),
+    (
+        "1 1..101 a",
+        r#"{"number": 1, "sizeMiB": 50, "wipePartitionEntry": true}"#,
+        r#"1 1..51 "" linux a1 0 | 1 replaced"#,
+    ),
+    (
+        "1 1..101 a",
+        r#"{"number": 1, "sizeMiB": 50, "wipePartitionEntry": true, "resize": true}"#,
+        r#"1 1..51 "" linux a1 0 | 1 replaced"#,
+    ),
+    (
+        "1 1..101 a, 2 101..200 b",
+        r#"{"number": 1, "startMiB": 500, "sizeMiB": 50, "wipePartitionEntry": true}"#,
+        r#"1 500..550 "" linux a1 0, 2 101..200 "b" linux e2 2 | 1 replaced"#,
+    ),
+    (
+        "1 1..101 a, 2 101..200 b",
+        r#"{"label": "a", "startMiB": 500, "sizeMiB": 50, "wipePartitionEntry": true}"#,
+        r#"1 500..550 "a" linux a1 0, 2 101..200 "b" linux e2 2 | 1 replaced"#,
+    ),
+    // Two that change places.
+    (
+        "1 1..101 a, 2 101..201 b",
+        r#"{"number": 1, "startMiB": 101, "sizeMiB": 100, "wipePartitionEntry": true}, {"number": 2, "startMiB": 1, "sizeMiB": 100, "wipePartitionEntry": true}"#,
+        r#"1 101..201 "" linux a1 0, 2 1..101 "" linux a2 0 | 1 replaced, 2 replaced"#,
+    ),
+    // A number that becomes free is the next one.
+    (
+        "1 1..101 a, 2 101..201 b",
+        r#"{"number": 1, "shouldExist": false, "wipePartitionEntry": true}, {"number": 5, "sizeMiB": 50}"#,
+        r#"2 101..201 "b" linux e2 2, 5 201..251 "" linux a2 0 | 1 deleted, 5 created"#,
+    ),
+    (
+        "1 1..101 a",
+        r#"{"label": "n", "sizeMiB": 50}"#,
+        r#"1 1..101 "a" linux e1 1, 2 101..151 "n" linux a1 0 | 2 created"#,
+    ),
+    (
+        "1 1..101 a",
+        r#"{"sizeMiB": 50}"#,
+        r#"1 1..101 "a" linux e1 1, 2 101..151 "" linux a1 0 | 2 created"#,
+    ),
+];
+
+#[test]
+fn partitions_that_may_change() {
+    check(1024, 512, CHANGED);
+}

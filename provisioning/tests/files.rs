@@ -1,0 +1,12 @@
+//! The files stage: a config and a tree give exactly one tree.
+
+mod directories;
+mod enabled;
+mod entries;
+mod groups;
+mod keys;
+mod links;
+mod plain;
+mod told;
+mod units;
+mod users;
