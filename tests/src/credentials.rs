@@ -1,6 +1,7 @@
-//! What a test brings into an unmodified image: credentials of the hypervisor, in SMBIOS strings of type 11.
+//! What a test brings into an unmodified image: credentials of the hypervisor, in SMBIOS strings of type 11, and an
+//! Ignition config for its first boot, in fw_cfg.
 //!
-//! systemd imports them at boot (systemd.system-credentials(7)): an extra unit for the root shell, and lines for
+//! systemd imports credentials at boot (systemd.system-credentials(7)): an extra unit for the root shell, and lines for
 //! systemd-tmpfiles that write configuration files. They are there again after every reboot of the same machine.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -35,6 +36,7 @@ pub struct Credentials {
     tmpfiles: String,
     units: Vec<(String, String)>,
     kernel: Option<String>,
+    config: Option<String>,
 }
 
 impl Credentials {
@@ -66,6 +68,13 @@ impl Credentials {
         self
     }
 
+    /// Gives the machine's first boot an Ignition config.
+    #[must_use]
+    pub fn config(mut self, config: &str) -> Self {
+        self.config = Some(config.to_owned());
+        self
+    }
+
     fn with(mut self, credential: String, text: &str) -> Self {
         self.units.push((credential, text.to_owned()));
         self
@@ -87,10 +96,16 @@ impl Credentials {
             let arguments = arguments.replace(',', ",,");
             format!("type=11,value=io.systemd.stub.kernel-cmdline-extra={arguments}")
         });
+        let config = self.config.iter().flat_map(|config| {
+            let config = config.replace(',', ",,");
+            let entry = format!("name=opt/com.coreos/config,string={config}");
+            ["-fw_cfg".to_owned(), entry]
+        });
         all.iter()
             .map(|(name, value)| smbios(name, value))
             .chain(kernel)
             .flat_map(|value| ["-smbios".to_owned(), value])
+            .chain(config)
             .collect()
     }
 }

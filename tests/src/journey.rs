@@ -106,6 +106,8 @@ pub struct Fresh {
     pub name: String,
     /// Its disk.
     pub disk: PathBuf,
+    /// Further disks.
+    pub extra: Vec<PathBuf>,
     /// Its firmware's variables.
     pub variables: PathBuf,
 }
@@ -120,6 +122,19 @@ impl Fresh {
         Self::make(name, &build.disk(), |variables| {
             firmware::enrol(&workspace::tools()?, &releases::keys()?, variables)
         })
+    }
+
+    /// Gives it a further disk of so many MiB, with nothing on it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn with_blank_disk(mut self, mib: u64) -> Result<Self> {
+        let disk = self
+            .disk
+            .with_file_name(format!("extra{}.raw", self.extra.len()));
+        std::fs::File::create(&disk)?.set_len(mib << 20)?;
+        self.extra.push(disk);
+        Ok(self)
     }
 
     /// Switches it on.
@@ -144,6 +159,7 @@ impl Fresh {
             Parts {
                 name: self.name,
                 disk: self.disk.clone(),
+                extra: self.extra,
                 variables: self.variables,
                 credentials,
                 discard: self.disk.parent().map(Path::to_owned),
@@ -169,6 +185,7 @@ impl Fresh {
         let fresh = Self {
             name: name.to_owned(),
             disk: directory.join("disk.raw"),
+            extra: Vec::new(),
             variables: directory.join("variables.fd"),
         };
         disk::copy(from, &fresh.disk)?;

@@ -12,6 +12,7 @@ pub mod gate;
 pub mod journey;
 pub mod machine;
 pub mod node;
+pub mod pages;
 pub mod qmp;
 pub mod releases;
 pub mod repository;

@@ -37,6 +37,8 @@ pub struct Parts {
     pub name: String,
     /// Its disk: a raw image that it may write to.
     pub disk: PathBuf,
+    /// Further disks: raw images; the first one's serial number is `extra0`.
+    pub extra: Vec<PathBuf>,
     /// Its firmware's variables, which it may write to.
     pub variables: PathBuf,
     /// What the hypervisor hands over.
@@ -294,6 +296,12 @@ fn board(tools: &Tools, parts: &Parts) -> Vec<String> {
     let code = file_option(firmware::code(tools));
     let variables = file_option(&parts.variables);
     let disk = file_option(&parts.disk);
+    let extra = parts.extra.iter().enumerate().flat_map(|(number, disk)| {
+        let disk = file_option(disk);
+        let drive = format!("if=none,id=extra{number},format=raw,cache=unsafe,{disk}");
+        let device = format!("virtio-blk-pci,drive=extra{number},serial=extra{number}");
+        ["-drive".to_owned(), drive, "-device".to_owned(), device]
+    });
     [
         ["-machine", "q35,smm=on"].map(str::to_owned),
         ["-smp", "2"].map(str::to_owned),
@@ -320,6 +328,7 @@ fn board(tools: &Tools, parts: &Parts) -> Vec<String> {
     ]
     .into_iter()
     .flatten()
+    .chain(extra)
     .chain(["-nodefaults", "-no-user-config"].map(str::to_owned))
     .collect()
 }

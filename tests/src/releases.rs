@@ -108,7 +108,12 @@ impl Release {
             .word(self.recipe())
             .word(self.without().unwrap_or_default())
             .path(keys)?;
-        for program in [Program::Image, Program::Updated, Program::Ctl] {
+        for program in [
+            Program::Image,
+            Program::Updated,
+            Program::Ctl,
+            Program::Provision,
+        ] {
             inputs = inputs.path(&program.path()?)?;
         }
         for tree in [
@@ -116,6 +121,7 @@ impl Release {
             "image/tree",
             "image/initrd",
             "updater/daemon/dist",
+            "provisioning/dist",
             "tests/data/broken-containerd",
         ] {
             inputs = inputs.path(&root.join(tree))?;

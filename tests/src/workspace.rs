@@ -24,11 +24,19 @@ pub enum Program {
     Updated,
     /// The operator's tool; runs on the machine, is part of the image.
     Ctl,
+    /// The first boot; runs in the initrd, is part of the image.
+    Provision,
 }
 
 impl Program {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Image, Self::Release, Self::Updated, Self::Ctl];
+    pub const ALL: [Self; 5] = [
+        Self::Image,
+        Self::Release,
+        Self::Updated,
+        Self::Ctl,
+        Self::Provision,
+    ];
 
     /// The name of its file.
     pub const fn name(self) -> &'static str {
@@ -37,6 +45,7 @@ impl Program {
             Self::Release => "acl-release",
             Self::Updated => "acl-updated",
             Self::Ctl => "aclctl",
+            Self::Provision => "acl-provision",
         }
     }
 

@@ -19,6 +19,7 @@ fn an_empty_disk_fails_with_the_end_of_the_console() -> anyhow::Result<()> {
     let parts = Parts {
         name: "empty-disk".to_owned(),
         disk,
+        extra: Vec::new(),
         variables,
         credentials: Credentials::default(),
         discard: Some(directory),

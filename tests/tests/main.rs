@@ -5,6 +5,8 @@ mod boots_only_what_is_signed;
 mod builds_are_reproducible;
 mod corrupt_staged_slot_falls_back;
 mod firmware_starts_nothing_else;
+mod first_boot_follows_its_config;
+mod first_boot_makes_disks;
 mod goes_back_when_silent;
 mod goes_back_when_unhealthy;
 mod keeps_old_as_fallback;

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Demo => demo::run(),
         Verb::Test(test) => test.run(),
-        Verb::Setup => setup::run(),
+        Verb::Setup => setup::run_for_tests(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

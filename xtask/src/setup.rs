@@ -1,6 +1,7 @@
 //! The Debian packages that a fresh machine lacks.
 //!
-//! Few: QEMU, firmware, mkfs and all other tools come in the tools tree, which the image builder makes without root.
+//! Few: QEMU, firmware, mkfs and all other tools of the builder come in the tools tree, which it makes without root. The
+//! tests want more: they let the first boot make file systems with the programs of the host.
 
 use std::path::Path;
 
@@ -16,6 +17,7 @@ struct Need {
     files: &'static [&'static str],
 }
 
+/// What everything needs.
 const NEEDS: [Need; 4] = [
     Need {
         package: "gcc",
@@ -42,12 +44,66 @@ const NEEDS: [Need; 4] = [
     },
 ];
 
-/// Installs what is missing; asks nothing.
+const MAKES: &str = "tests: the first boot makes its file systems, volumes and tables on files";
+
+/// What the tests need beside that.
+const TEST_NEEDS: [Need; 7] = [
+    Need {
+        package: "btrfs-progs",
+        why: MAKES,
+        files: &[
+            "/usr/bin/mkfs.btrfs",
+            "/usr/sbin/mkfs.btrfs",
+            "/sbin/mkfs.btrfs",
+        ],
+    },
+    Need {
+        package: "cryptsetup-bin",
+        why: MAKES,
+        files: &["/usr/sbin/cryptsetup", "/sbin/cryptsetup"],
+    },
+    Need {
+        package: "dosfstools",
+        why: MAKES,
+        files: &["/usr/sbin/mkfs.vfat", "/sbin/mkfs.vfat"],
+    },
+    Need {
+        package: "e2fsprogs",
+        why: MAKES,
+        files: &["/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4"],
+    },
+    Need {
+        package: "fdisk",
+        why: "tests: reads partition tables that we wrote",
+        files: &["/usr/sbin/sfdisk", "/sbin/sfdisk"],
+    },
+    Need {
+        package: "gdisk",
+        why: "tests: reads partition tables that we wrote",
+        files: &["/usr/sbin/sgdisk", "/sbin/sgdisk"],
+    },
+    Need {
+        package: "xfsprogs",
+        why: MAKES,
+        files: &["/usr/sbin/mkfs.xfs", "/sbin/mkfs.xfs"],
+    },
+];
+
+/// Installs what is missing for the image and the demo; asks nothing.
 pub(crate) fn run() -> Result<()> {
+    install(&NEEDS.iter().collect::<Vec<_>>())
+}
+
+/// Installs what is missing for the tests, too; asks nothing.
+pub(crate) fn run_for_tests() -> Result<()> {
+    install(&NEEDS.iter().chain(&TEST_NEEDS).collect::<Vec<_>>())
+}
+
+fn install(needs: &[&'static Need]) -> Result<()> {
     Tools::host()
         .require(&Tool::AptGet)
         .context("this works on Debian 12 or newer")?;
-    let missing = missing(Path::new("/"));
+    let missing = missing(needs, Path::new("/"));
     if missing.is_empty() {
         say(format_args!(
             "setup: every Debian package that is needed is there"
@@ -69,10 +125,11 @@ pub(crate) fn run() -> Result<()> {
     )
 }
 
-fn missing(root: &Path) -> Vec<&'static Need> {
+fn missing(needs: &[&'static Need], root: &Path) -> Vec<&'static Need> {
     let there = |file: &&str| root.join(file.trim_start_matches('/')).exists();
-    NEEDS
+    needs
         .iter()
+        .copied()
         .filter(|need| !need.files.iter().any(there))
         .collect()
 }
@@ -100,7 +157,7 @@ fn as_root<'a>(arguments: impl Iterator<Item = &'a str>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::missing;
+    use super::{NEEDS, missing};
 
     #[test]
     fn one_of_the_files_is_enough() {
@@ -111,7 +168,7 @@ mod tests {
             acl_host::file::scratch(path, b"").unwrap();
         };
         let names = || {
-            missing(root.path())
+            missing(&NEEDS.iter().collect::<Vec<_>>(), root.path())
                 .iter()
                 .map(|need| need.package)
                 .collect::<Vec<_>>()

@@ -31,7 +31,7 @@ struct Count {
 
 impl Test {
     pub(crate) fn run(&self) -> Result<()> {
-        setup::run()?;
+        setup::run_for_tests()?;
         workspace::build()?;
         let mut cargo = Tools::host()
             .command(Tool::Cargo)

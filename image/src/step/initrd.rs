@@ -51,15 +51,13 @@ pub fn build(
         os_release.as_bytes().to_vec(),
     );
     archive.bytes(Path::new("etc/machine-id"), Vec::new());
-    archive.bytes(
-        Path::new("etc/passwd"),
-        b"root:x:0:0:root:/:/bin/bash\n".to_vec(),
-    );
-    archive.copy(
-        tree,
-        &Path::new(super::settle::FACTORY_ETC).join("group"),
-        Path::new("etc/group"),
-    )?;
+    for accounts in ["passwd", "group"] {
+        archive.copy(
+            tree,
+            &Path::new(super::settle::FACTORY_ETC).join(accounts),
+            &Path::new("etc").join(accounts),
+        )?;
+    }
 
     closure::add(&mut archive, tree, &contents.programs)?;
     units(&mut archive, tree, &contents.units)?;
