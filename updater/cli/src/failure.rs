@@ -1,5 +1,7 @@
 //! Why a verb did not do what was asked, and who must act.
 
+use std::path::PathBuf;
+
 use acl_host::Who;
 
 use crate::document::Phase;
@@ -26,6 +28,27 @@ pub(crate) enum Failure {
     Understand { source: serde_json::Error },
     #[error("cannot write to standard output")]
     Print { source: std::io::Error },
+    #[error(transparent)]
+    Host { source: acl_host::Error },
+    #[error("only root may read {}: run this as root", path.display())]
+    OnlyRoot { path: PathBuf },
+    #[error("{} is damaged; as long as it is there, the next boot is not a first boot", path.display())]
+    DamagedRecord {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error(
+        "{} has the form {schema}, and this aclctl understands 1: it is of another release, whose own can show it", path.display()
+    )]
+    StrangeRecord { path: PathBuf, schema: u64 },
+    #[error("cannot ask on the terminal")]
+    Ask { source: std::io::Error },
+    #[error(
+        "there is no terminal to ask on, so nothing was changed: `--yes` says that you mean it"
+    )]
+    NobodyToAsk,
+    #[error("nothing was changed")]
+    Declined,
 }
 
 impl Failure {
@@ -36,8 +59,14 @@ impl Failure {
             | Self::Connect { .. }
             | Self::NotRunning
             | Self::Talk { .. }
-            | Self::Print { .. } => Who::Environment,
-            Self::Denied { .. } => Who::Operator,
+            | Self::Print { .. }
+            | Self::DamagedRecord { .. }
+            | Self::StrangeRecord { .. }
+            | Self::Ask { .. } => Who::Environment,
+            Self::Denied { .. } | Self::OnlyRoot { .. } | Self::NobodyToAsk | Self::Declined => {
+                Who::Operator
+            }
+            Self::Host { source } => source.who(),
             Self::Refused { who, .. } => *who,
             Self::Understand { .. } => Who::Bug,
         }

@@ -1,4 +1,4 @@
-//! What a person types on a node: asks the update agent over D-Bus and shows what it says.
+//! What a person types on a node: asks the update agent over D-Bus, reads what the first boot left, and shows it.
 
 mod agent;
 mod document;
@@ -11,16 +11,16 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{agent::Agent, failure::Failure};
+use crate::{agent::Agent, failure::Failure, verb::provision::Provision};
 
-/// Sees to the updates of this machine
+/// Sees to the updates and to the first boot of this machine
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 80, after_help = EXIT_CODES)]
 struct Args {
     #[command(subcommand)]
     verb: Verb,
 
-    /// Print the agent's state as JSON instead of text
+    /// Print the document behind the text as JSON instead
     #[arg(long, global = true)]
     json: bool,
 }
@@ -36,6 +36,15 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[command(flatten)]
+    Update(Update),
+    /// Show what the first boot made of this machine, or have another one
+    Provision(Provision),
+}
+
+/// What the agent is asked for.
+#[derive(Debug, Subcommand)]
+enum Update {
     /// Show what runs, what the agent does, and what came of updates
     Status,
     /// Find out which release is offered
@@ -73,13 +82,17 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Failure> {
+    let update = match args.verb {
+        Verb::Provision(provision) => return provision.run(args.json),
+        Verb::Update(update) => update,
+    };
     let agent = Agent::connect().await?;
-    match args.verb {
-        Verb::Status => verb::status::run(&agent, args.json).await,
-        Verb::Check { explain } => verb::check::run(&agent, args.json, explain).await,
-        Verb::Stage => verb::stage::run(&agent, args.json).await,
-        Verb::Apply => verb::apply::run(&agent, args.json).await,
-        Verb::Rollback => verb::rollback::run(&agent, args.json).await,
-        Verb::Retry => verb::retry::run(&agent, args.json).await,
+    match update {
+        Update::Status => verb::status::run(&agent, args.json).await,
+        Update::Check { explain } => verb::check::run(&agent, args.json, explain).await,
+        Update::Stage => verb::stage::run(&agent, args.json).await,
+        Update::Apply => verb::apply::run(&agent, args.json).await,
+        Update::Rollback => verb::rollback::run(&agent, args.json).await,
+        Update::Retry => verb::retry::run(&agent, args.json).await,
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod check;
+pub(crate) mod provision;
 pub(crate) mod retry;
 pub(crate) mod rollback;
 pub(crate) mod stage;
