@@ -43,7 +43,7 @@ impl Bench {
     fn set_up(lock: &Path) -> anyhow::Result<Self> {
         let place = tempfile::tempdir()?;
         let root = workspace::root();
-        for tree in ["image", "updater/daemon/dist"] {
+        for tree in ["image", "provisioning/dist", "updater/daemon/dist"] {
             copy_tree(&root.join(tree), &place.path().join(tree))?;
         }
         copy_tree(&releases::keys()?, &place.path().join("keys"))?;
