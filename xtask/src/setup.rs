@@ -47,7 +47,7 @@ const NEEDS: [Need; 4] = [
 const MAKES: &str = "tests: the first boot makes its file systems, volumes and tables on files";
 
 /// What the tests need beside that.
-const TEST_NEEDS: [Need; 7] = [
+const TEST_NEEDS: [Need; 8] = [
     Need {
         package: "btrfs-progs",
         why: MAKES,
@@ -81,6 +81,11 @@ const TEST_NEEDS: [Need; 7] = [
         package: "gdisk",
         why: "tests: reads partition tables that we wrote",
         files: &["/usr/sbin/sgdisk", "/sbin/sgdisk"],
+    },
+    Need {
+        package: "systemd",
+        why: "tests: what systemctl enables, the first boot enables",
+        files: &["/usr/bin/systemctl", "/bin/systemctl"],
     },
     Need {
         package: "xfsprogs",
