@@ -15,6 +15,8 @@ mod storage;
 mod twice;
 mod unit;
 
+pub(crate) use unit::{MOST_NAME_BYTES as MOST_UNIT_NAME_BYTES, TYPES as UNIT_TYPES};
+
 use super::report::Findings;
 use super::{Path, spec};
 

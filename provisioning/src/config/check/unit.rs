@@ -5,7 +5,7 @@ use crate::config::report::Findings;
 use crate::config::{Path, spec};
 
 /// The types of units (systemd.unit(5)).
-const TYPES: &[&str] = &[
+pub(crate) const TYPES: &[&str] = &[
     "automount",
     "device",
     "mount",
@@ -19,7 +19,7 @@ const TYPES: &[&str] = &[
     "timer",
 ];
 /// systemd.unit(5): the bytes of a unit's name.
-const MOST_NAME_BYTES: usize = 255;
+pub(crate) const MOST_NAME_BYTES: usize = 255;
 
 pub(super) fn check(systemd: &spec::Systemd, at: &Path, findings: &mut Findings) {
     let at = at.field("units");

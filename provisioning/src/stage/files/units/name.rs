@@ -1,22 +1,6 @@
 //! Names of units: their parts, and the specifiers that stand for them (systemd.unit(5)).
 
-/// The longest name, in bytes.
-const LONGEST: usize = 255;
-
-/// What a name can end with.
-const KINDS: [&str; 11] = [
-    "automount",
-    "device",
-    "mount",
-    "path",
-    "scope",
-    "service",
-    "slice",
-    "socket",
-    "swap",
-    "target",
-    "timer",
-];
+use crate::config::check::{MOST_UNIT_NAME_BYTES, UNIT_TYPES};
 
 /// A valid name, in its parts: `prefix.kind`, of a template `prefix@.kind`, of an instance `prefix@instance.kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +23,9 @@ impl<'a> Name<'a> {
             Some((prefix, instance)) => (prefix, Some(instance)),
             None => (stem, None),
         };
-        let whole = full.len() <= LONGEST && full.chars().all(valid) && KINDS.contains(&kind);
+        let whole = full.len() <= MOST_UNIT_NAME_BYTES
+            && full.chars().all(valid)
+            && UNIT_TYPES.contains(&kind);
         (whole && !prefix.is_empty()).then_some(Self {
             full,
             prefix,
