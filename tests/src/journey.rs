@@ -110,6 +110,10 @@ pub struct Fresh {
     pub extra: Vec<PathBuf>,
     /// Its firmware's variables.
     pub variables: PathBuf,
+    /// As [`Parts::network`].
+    pub network: Vec<String>,
+    /// As [`Parts::hardware`].
+    pub hardware: Vec<String>,
 }
 
 impl Fresh {
@@ -137,6 +141,20 @@ impl Fresh {
         Ok(self)
     }
 
+    /// Gives QEMU's user network a further option, as [`Parts::network`].
+    #[must_use]
+    pub fn with_network(mut self, option: impl Into<String>) -> Self {
+        self.network.push(option.into());
+        self
+    }
+
+    /// Gives QEMU further arguments, as [`Parts::hardware`].
+    #[must_use]
+    pub fn with_hardware<const N: usize>(mut self, arguments: [&str; N]) -> Self {
+        self.hardware.extend(arguments.map(str::to_owned));
+        self
+    }
+
     /// Switches it on.
     ///
     /// # Errors
@@ -162,6 +180,8 @@ impl Fresh {
                 extra: self.extra,
                 variables: self.variables,
                 credentials,
+                network: self.network,
+                hardware: self.hardware,
                 discard: self.disk.parent().map(Path::to_owned),
                 watcher,
             },
@@ -187,6 +207,8 @@ impl Fresh {
             disk: directory.join("disk.raw"),
             extra: Vec::new(),
             variables: directory.join("variables.fd"),
+            network: Vec::new(),
+            hardware: Vec::new(),
         };
         disk::copy(from, &fresh.disk)?;
         variables(&fresh.variables)?;

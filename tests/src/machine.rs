@@ -43,6 +43,10 @@ pub struct Parts {
     pub variables: PathBuf,
     /// What the hypervisor hands over.
     pub credentials: Credentials,
+    /// Further options of QEMU's user network, such as `hostfwd=tcp:127.0.0.1:2222-:22`.
+    pub network: Vec<String>,
+    /// Further arguments of QEMU: devices, what SMBIOS says.
+    pub hardware: Vec<String>,
     /// What is removed with the machine, unless it is shut down in order.
     pub discard: Option<PathBuf>,
     /// Sees each line of the console.
@@ -322,15 +326,22 @@ fn board(tools: &Tools, parts: &Parts) -> Vec<String> {
             format!("if=none,id=disk,format=raw,cache=unsafe,{disk}"),
         ],
         ["-device", "virtio-blk-pci,drive=disk,bootindex=0"].map(str::to_owned),
-        ["-netdev", "user,id=network"].map(str::to_owned),
+        ["-netdev".to_owned(), network(&parts.network)],
         ["-device", "virtio-net-pci,netdev=network,romfile="].map(str::to_owned),
         ["-device", "virtio-rng-pci"].map(str::to_owned),
     ]
     .into_iter()
     .flatten()
     .chain(extra)
+    .chain(parts.hardware.iter().cloned())
     .chain(["-nodefaults", "-no-user-config"].map(str::to_owned))
     .collect()
+}
+
+/// QEMU's user network: 10.0.2.0/24, the host is 10.0.2.2, the machine 10.0.2.15.
+fn network(options: &[String]) -> String {
+    let network = ["user,id=network".to_owned()];
+    [&network, options].concat().join(",")
 }
 
 /// `file=PATH`, with the commas doubled as QEMU wants them.

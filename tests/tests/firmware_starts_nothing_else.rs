@@ -22,6 +22,8 @@ fn an_empty_disk_fails_with_the_end_of_the_console() -> anyhow::Result<()> {
         extra: Vec::new(),
         variables,
         credentials: Credentials::default(),
+        network: Vec::new(),
+        hardware: Vec::new(),
         discard: Some(directory),
         watcher: None,
     };
