@@ -6,6 +6,7 @@
 //! ask their own metadata services.
 
 mod data;
+mod given;
 mod http;
 mod intake;
 mod proxy;
@@ -29,7 +30,7 @@ use proxy::Proxy;
 use source::Source;
 use tls::Authority;
 
-pub(crate) use data::problem as data_problem;
+pub(crate) use given::look as look_at_data;
 pub(crate) use source::{is_data, short};
 pub use tries::Patience;
 
