@@ -274,9 +274,9 @@ mod tests {
             table.iter().skip(1).all(|line| line.len() <= 80),
             "{table:#?}"
         );
-        let plain = "  plain write         0.063 s    0.125 s            -            -      0.25";
+        let plain = "  plain write         0.062 s    0.125 s            -            -      0.25";
         assert!(table.iter().any(|line| line == plain), "{table:#?}");
-        let row = "| plain write | 0.063 s | 0.125 s | - | - | 0.25 |";
+        let row = "| plain write | 0.062 s | 0.125 s | - | - | 0.25 |";
         assert!(results.markdown().lines().any(|line| line == row));
     }
 }
