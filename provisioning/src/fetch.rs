@@ -6,8 +6,10 @@
 //! ask their own metadata services.
 
 mod data;
+mod given;
 mod http;
 mod intake;
+mod notice;
 mod proxy;
 mod source;
 mod tls;
@@ -29,9 +31,12 @@ use proxy::Proxy;
 use source::Source;
 use tls::Authority;
 
-pub(crate) use data::problem as data_problem;
+pub(crate) use given::look as look_at_data;
 pub(crate) use source::{is_data, short};
 pub use tries::Patience;
+
+/// The target of log lines that people at the console are to see at once, while a stage still runs.
+pub const CONSOLE: &str = "acl_provision::console";
 
 /// No config is longer; it is held in memory, parsed.
 const LONGEST_CONFIG: u64 = 16 << 20;

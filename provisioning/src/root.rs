@@ -6,6 +6,7 @@
 //! without following a link, so that neither a config nor what an earlier system left on the disk can reach outside.
 //! Leaves to the stages what is to be made, and who owns it.
 
+mod batch;
 mod fresh;
 mod make;
 mod node;
@@ -21,6 +22,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+pub use batch::Batch;
 pub use fresh::Fresh;
 pub use node::{Kind, Node, Owner};
 pub use place::Place;

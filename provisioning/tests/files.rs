@@ -7,6 +7,7 @@ mod groups;
 mod keys;
 mod links;
 mod plain;
+mod together;
 mod told;
 mod units;
 mod users;

@@ -27,3 +27,4 @@ mod root;
 mod scene;
 // The whole
 mod run;
+mod stage;

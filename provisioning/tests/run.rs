@@ -334,3 +334,24 @@ async fn a_platform_that_does_not_exist_is_told() {
     );
     assert!(boot.at("run/failed").exists());
 }
+
+#[tokio::test]
+async fn what_a_config_of_the_image_names_is_not_fetched() {
+    let boot = FirstBoot::with(&config(&file("/etc/user", "u")));
+    let named = "data:,%7B%22ignition%22%3A%7B%22version%22%3A%223.4.0%22%7D%2C%22storage%22%3A%7B%22files%22%3A%5B%7B%22path%22%3A%22/etc/named%22%7D%5D%7D%7D";
+    let mut base = config(&file("/etc/base", "b"));
+    base["ignition"]["config"] = json!({"merge": [{"source": named}]});
+    write(boot.at("image/base.d/10.ign"), base.to_string());
+    boot.all().await.unwrap();
+    assert_eq!(boot.read("root/etc/base"), "b");
+    assert!(!boot.at("root/etc/named").exists());
+    assert_eq!(
+        boot.record("run/config.json")["ignition"]["config"],
+        json!(null)
+    );
+
+    // The operator's is.
+    let boot = FirstBoot::with(&base);
+    boot.all().await.unwrap();
+    assert!(boot.at("root/etc/named").exists());
+}

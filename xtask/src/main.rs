@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a person does with the sources, each in one command, from a fresh machine on.
 
+mod bench;
 mod demo;
 mod screen;
 mod setup;
@@ -23,6 +24,7 @@ enum Verb {
     Demo,
     /// Runs every test
     Test(suite::Test),
+    Bench(bench::Bench),
     /// Installs the Debian packages that the others need; they do it themselves, too
     Setup,
 }
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Demo => demo::run(),
         Verb::Test(test) => test.run(),
+        Verb::Bench(bench) => bench.run(),
         Verb::Setup => setup::run_for_tests(),
     };
     match done {

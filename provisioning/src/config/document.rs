@@ -1,6 +1,6 @@
 //! A JSON document whose values know where in the text they stand.
 //!
-//! Owns the text: its value, keys that stand twice, and places. What is looked up is walked to in the syntax tree, which
+//! Owns the text, keys that stand twice, and places; the value goes to who asks, and may go before this does. What is looked up is walked to in the syntax tree, which
 //! is read once a report is made of findings, so that a document without any costs one reading; lines and columns of all
 //! that is looked up are counted in one pass over the text.
 
@@ -32,20 +32,19 @@ pub(super) struct Wanted<'a> {
     pub key: bool,
 }
 
-/// A document and its value.
+/// A document.
 #[derive(Debug)]
 pub(super) struct Document<'t> {
-    pub value: Value,
     text: &'t str,
     twice: Vec<Path>,
 }
 
 impl<'t> Document<'t> {
-    /// Reads JSON (RFC 8259). What is not JSON comes back as a report of one error.
-    pub(super) fn read(bytes: &'t [u8]) -> Result<Self, Report> {
+    /// Reads JSON (RFC 8259), and gives its value. What is not JSON comes back as a report of one error.
+    pub(super) fn read(bytes: &'t [u8]) -> Result<(Self, Value), Report> {
         let text = text(bytes)?;
         let (value, twice) = reader::read(text).map_err(|error| syntax(text, &error))?;
-        Ok(Self { value, text, twice })
+        Ok((Self { text, twice }, value))
     }
 
     /// Where all of that stands, or what comes nearest to holding it; in the order in which it is asked for.
@@ -122,7 +121,7 @@ mod tests {
     #[test]
     fn values_and_keys_have_places() {
         let text = "{\n  \"ä\": \"€\", \"b\": [1,\n    {\"c\": null}]\n}";
-        let document = Document::read(text.as_bytes()).unwrap();
+        let (document, _) = Document::read(text.as_bytes()).unwrap();
         let at = |line, column| Place { line, column };
         let b = Path::root().field("b");
         let cases = [

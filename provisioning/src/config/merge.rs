@@ -4,6 +4,8 @@
 //! same key merge in the parent's place, the parent's others stay, the child's others follow. A path has one kind:
 //! what a child makes a directory is no longer the parent's file.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
 use super::spec;
@@ -13,9 +15,22 @@ use super::spec;
 /// # Errors
 /// None that a config can cause: what both sides were read from reads as one again.
 pub fn merge(parent: spec::Config, child: spec::Config) -> Result<spec::Config, serde_json::Error> {
+    // Most machines have one config; it may be megabytes, which are not copied.
+    if says_nothing(&parent) {
+        return Ok(child);
+    }
+    if says_nothing(&child) {
+        return Ok(parent);
+    }
     let parent = serde_json::to_value(parent)?;
     let child = serde_json::to_value(child)?;
     serde_json::from_value(values(parent, child))
+}
+
+/// Whether it has a version, and that is all. All that meet here are of the same version.
+fn says_nothing(config: &spec::Config) -> bool {
+    let version = config.ignition.version.clone();
+    *config == spec::Config::new(spec::Ignition::new(version))
 }
 
 fn values(parent: Value, child: Value) -> Value {
@@ -59,7 +74,7 @@ const SHARED: &[&[&str]] = &[
 /// Takes from the parent's lists what the child has in another list of the same keys.
 fn forget(parent: &mut Map<String, Value>, child: &Map<String, Value>, shared: &[&str]) {
     for list in shared {
-        let elsewhere: Vec<_> = shared
+        let elsewhere: HashSet<_> = shared
             .iter()
             .filter(|other| *other != list)
             .filter_map(|other| Some((*other, child.get(*other)?.as_array()?)))
@@ -75,22 +90,25 @@ fn lists(name: &str, parent: Vec<Value>, child: Vec<Value>) -> Vec<Value> {
     if APPENDED.contains(&name) {
         return parent.into_iter().chain(child).collect();
     }
-    let mut child: Vec<_> = child
-        .into_iter()
-        .map(|entry| (key(name, &entry), Some(entry)))
+    // Of several with one key the last counts.
+    let last: HashMap<_, _> = child
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| (key(name, entry), index))
         .collect();
-    let mut merged = Vec::new();
+    let mut child: Vec<_> = child.into_iter().map(Some).collect();
+    let mut merged = Vec::with_capacity(parent.len());
     for entry in parent {
-        let same = key(name, &entry);
-        // Of several with one key the last counts.
-        let over = child.iter_mut().rev().find(|(key, _)| *key == same);
-        match over.and_then(|(_, over)| over.take()) {
+        let over = last
+            .get(&key(name, &entry))
+            .and_then(|index| child.get_mut(*index));
+        match over.and_then(Option::take) {
             Some(over) if removes(name, &over) => {}
             Some(over) => merged.push(values(entry, over)),
             None => merged.push(entry),
         }
     }
-    merged.extend(child.into_iter().filter_map(|(_, entry)| entry));
+    merged.extend(child.into_iter().flatten());
     merged
 }
 

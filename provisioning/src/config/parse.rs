@@ -26,7 +26,7 @@ pub struct Parsed {
 
 /// Reads, checks and translates a config (Ignition 3.0 to 3.6).
 pub fn parse(bytes: &[u8]) -> Parsed {
-    let document = match Document::read(bytes) {
+    let (document, value) = match Document::read(bytes) {
         Ok(document) => document,
         Err(report) => {
             return Parsed {
@@ -38,8 +38,8 @@ pub fn parse(bytes: &[u8]) -> Parsed {
     };
     let mut findings = Findings::default();
     document.check_keys(&mut findings);
-    let version = version(&document.value, &mut findings);
-    let config = version.and_then(|version| typed(&document.value, version, &mut findings));
+    let version = version(&value, &mut findings);
+    let config = version.and_then(|version| typed(value, version, &mut findings));
     if let Some(config) = &config {
         check::check(config, &mut findings);
     }
@@ -75,7 +75,7 @@ fn version(value: &Value, findings: &mut Findings) -> Option<Version> {
         .ok()
 }
 
-fn typed(value: &Value, version: Version, findings: &mut Findings) -> Option<spec::Config> {
+fn typed(value: Value, version: Version, findings: &mut Findings) -> Option<spec::Config> {
     let written = match version.minor() {
         0 => rewritten::<v3_0::Config>(value, findings),
         1 => rewritten::<v3_1::Config>(value, findings),
@@ -98,17 +98,21 @@ fn typed(value: &Value, version: Version, findings: &mut Findings) -> Option<spe
 
 /// What a version of the spec knows of the document. Values of a wrong type are told and left out, so that one run
 /// tells all of them.
+///
+/// A config may be megabytes of contents: what is not needed any more goes before the next copy is made.
 fn rewritten<T: DeserializeOwned + Serialize>(
-    value: &Value,
+    mut value: Value,
     findings: &mut Findings,
 ) -> Option<Value> {
-    let mut value = value.clone();
+    let mut lists = Vec::new();
+    find_lists(&value, &mut Vec::new(), &mut lists);
     let mut left_out = Vec::new();
     while left_out.len() < MOST_TYPE_ERRORS {
         let (path, message) = match read::<T>(&value, findings) {
             Ok(config) => {
+                drop(value);
                 let written = serde_json::to_value(config).ok()?;
-                same_shape(Path::root(), &value, &written, findings);
+                refuse_lists(lists, &written, findings);
                 return Some(written);
             }
             Err(error) => error,
@@ -118,7 +122,7 @@ fn rewritten<T: DeserializeOwned + Serialize>(
         }
         findings.error(path.clone(), expected(&message));
         let wrong = value
-            .pointer_mut(&pointer(&path))
+            .pointer_mut(&pointer(path.steps()))
             .filter(|wrong| !wrong.is_null());
         *wrong? = Value::Null;
         left_out.push(path);
@@ -186,30 +190,43 @@ fn ignored(path: &serde_ignored::Path<'_>) -> Path {
 }
 
 /// The same place as a JSON pointer (RFC 6901).
-fn pointer(path: &Path) -> String {
-    path.steps()
+fn pointer<'s>(steps: impl Iterator<Item = &'s str>) -> String {
+    steps
         .map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1")))
         .collect()
 }
 
-/// The types take a list for an object, its elements in order; the spec does not.
-fn same_shape(path: Path, given: &Value, known: &Value, findings: &mut Findings) {
-    match (given, known) {
-        (Value::Array(_), Value::Object(_)) => {
-            findings.error(path, "invalid type: list, expected an object");
-        }
-        (Value::Object(given), Value::Object(known)) => {
-            for (key, known) in known {
-                if let Some(given) = given.get(key) {
-                    same_shape(path.field(key), given, known, findings);
-                }
+/// The paths of all lists of a document.
+fn find_lists(value: &Value, at: &mut Vec<String>, lists: &mut Vec<Vec<String>>) {
+    let mut below = |step: String, value: &Value| {
+        at.push(step);
+        find_lists(value, at, lists);
+        at.pop();
+    };
+    match value {
+        Value::Object(object) => object
+            .iter()
+            .filter(|(_, value)| value.is_object() || value.is_array())
+            .for_each(|(key, value)| below(key.clone(), value)),
+        Value::Array(list) => {
+            for (index, value) in list.iter().enumerate() {
+                below(index.to_string(), value);
             }
-        }
-        (Value::Array(given), Value::Array(known)) => {
-            for (index, (given, known)) in given.iter().zip(known).enumerate() {
-                same_shape(path.item(index), given, known, findings);
-            }
+            lists.push(at.clone());
         }
         _ => {}
+    }
+}
+
+/// The types take a list for an object, its elements in order; the spec does not.
+fn refuse_lists(lists: Vec<Vec<String>>, written: &Value, findings: &mut Findings) {
+    for steps in lists {
+        let known = written.pointer(&pointer(steps.iter().map(String::as_str)));
+        if known.is_some_and(Value::is_object) {
+            let path = steps
+                .iter()
+                .fold(Path::root(), |path, step| path.field(step));
+            findings.error(path, "invalid type: list, expected an object");
+        }
     }
 }

@@ -143,16 +143,6 @@ impl<'a> DataUrl<'a> {
     }
 }
 
-/// What keeps a `data:` URL from being decoded, and at which byte of it; never anything of its content.
-pub(crate) fn problem(text: &str) -> Option<(usize, String)> {
-    let decoded = DataUrl::parse(text).and_then(|url| url.write_to(&mut |_| Ok(())));
-    match decoded {
-        Ok(()) => None,
-        Err(Error::DataUrl { at, problem, .. }) => Some((at, problem)),
-        Err(other) => Some((0, other.to_string())),
-    }
-}
-
 /// What comes before the data, read from left to right.
 struct Head<'a> {
     text: &'a str,

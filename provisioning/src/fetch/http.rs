@@ -1,7 +1,7 @@
 //! HTTP: headers, redirects, answers.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
@@ -9,7 +9,9 @@ use reqwest::header::{
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
+use super::CONSOLE;
 use super::intake::{Order, Spool};
+use super::notice::Notice;
 use super::proxy::Proxy;
 use super::source::short;
 use super::tls::{self, Authority, Trust};
@@ -119,6 +121,7 @@ impl Http {
         let mut last = None;
         let work = async {
             let mut tries = Tries::new(&self.patience);
+            let mut notice = Notice::default();
             loop {
                 let error = match self.attempt(url, headers, order).await {
                     Ok(spool) => return Ok(spool),
@@ -128,6 +131,9 @@ impl Http {
                     return Err(error);
                 };
                 let told = acl_host::error::chain(&error);
+                if let Some(waited) = notice.due(Instant::now()) {
+                    self.say_waiting(&told, waited);
+                }
                 tracing::warn!(error = told, ?pause, "trying again");
                 last = Some(Box::new(error));
                 tokio::time::sleep(pause).await;
@@ -142,6 +148,18 @@ impl Http {
                 source: last,
             }),
         }
+    }
+
+    /// Says what a first boot waits for, and how long it will.
+    fn say_waiting(&self, error: &str, waited: Duration) {
+        let limit = match self.limits.total {
+            Duration::ZERO => {
+                "without end, because the config sets no timeouts.httpTotal".to_owned()
+            }
+            limit => format!("for {} s at most", limit.as_secs()),
+        };
+        let waited = waited.as_secs();
+        tracing::warn!(target: CONSOLE, "waiting for {waited} s now, {limit}: {error}");
     }
 
     /// One try, from the first byte on.

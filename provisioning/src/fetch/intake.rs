@@ -2,7 +2,7 @@
 //!
 //! As Ignition has it, the hash is of the bytes after decompression.
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek, Sink, Write};
 use std::path::Path;
 
 use flate2::write::MultiGzDecoder;
@@ -71,8 +71,17 @@ impl<'a> Order<'a> {
 
     /// An empty intake.
     pub(super) fn open(&self) -> Intake<'a> {
+        self.intake(tempfile::spooled_tempfile_in(IN_MEMORY, self.dir))
+    }
+
+    /// An empty intake that checks bytes and keeps none.
+    pub(super) fn look(&self) -> Intake<'a, Sink> {
+        self.intake(io::sink())
+    }
+
+    fn intake<K: Write>(&self, keeper: K) -> Intake<'a, K> {
         let tally = Tally {
-            spool: tempfile::spooled_tempfile_in(IN_MEMORY, self.dir),
+            keeper,
             digest: self.expected.as_ref().map(|e| Context::new(e.algorithm())),
             size: 0,
             limit: self.limit,
@@ -91,17 +100,29 @@ impl<'a> Order<'a> {
 }
 
 /// Takes the bytes of one try.
-pub(super) struct Intake<'a> {
+pub(super) struct Intake<'a, K: Write = SpooledTempFile> {
     order: Order<'a>,
-    way: Way,
+    way: Way<K>,
 }
 
-enum Way {
-    Plain(Box<Tally>),
-    Gzip(Box<MultiGzDecoder<Tally>>),
+enum Way<K: Write> {
+    Plain(Box<Tally<K>>),
+    Gzip(Box<MultiGzDecoder<Tally<K>>>),
 }
 
 impl<'a> Intake<'a> {
+    /// There are no more bytes: checks that they are whole and have the right digest.
+    pub(super) fn finish(self) -> Result<Spool<'a>> {
+        let (order, tally) = self.end()?;
+        Ok(Spool {
+            order,
+            bytes: tally.keeper,
+            size: tally.size,
+        })
+    }
+}
+
+impl<'a, K: Write> Intake<'a, K> {
     /// Takes the next bytes as they were fetched.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<()> {
         let taken = match &mut self.way {
@@ -111,8 +132,8 @@ impl<'a> Intake<'a> {
         taken.map_err(|error| self.failed(error))
     }
 
-    /// There are no more bytes: checks that they are whole and have the right digest.
-    pub(super) fn finish(mut self) -> Result<Spool<'a>> {
+    /// As [`Intake::finish`], wherever the bytes went.
+    pub(super) fn end(mut self) -> Result<(Order<'a>, Tally<K>)> {
         if let Way::Gzip(decoder) = &mut self.way {
             let finished = decoder.try_finish();
             finished.map_err(|error| self.failed(error))?;
@@ -125,14 +146,10 @@ impl<'a> Intake<'a> {
                 source,
             })?,
         };
-        if let (Some(expected), Some(digest)) = (&order.expected, tally.digest) {
+        if let (Some(expected), Some(digest)) = (&order.expected, tally.digest.clone()) {
             expected.check(&digest.finish(), &order.url)?;
         }
-        Ok(Spool {
-            order,
-            bytes: tally.spool,
-            size: tally.size,
-        })
+        Ok((order, tally))
     }
 
     /// Whose fault it was that bytes were not taken.
@@ -154,9 +171,9 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// Counts and digests what is kept.
-struct Tally {
-    spool: SpooledTempFile,
+/// Counts and digests what goes to its keeper.
+pub(super) struct Tally<K> {
+    keeper: K,
     digest: Option<Context>,
     size: u64,
     limit: Option<u64>,
@@ -170,14 +187,14 @@ enum Problem {
     Spool,
 }
 
-impl Write for Tally {
+impl<K: Write> Write for Tally<K> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let after = self.size.saturating_add(bytes.len() as u64);
         if let Some(limit) = self.limit.filter(|limit| after > *limit) {
             self.problem = Some(Problem::TooLong(limit));
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        if let Err(error) = self.spool.write_all(bytes) {
+        if let Err(error) = self.keeper.write_all(bytes) {
             self.problem = Some(Problem::Spool);
             return Err(error);
         }

@@ -12,13 +12,13 @@ use crate::Result;
 
 /// A new file that is written beside its place. Dropped without [`Fresh::commit`], it leaves nothing behind.
 #[derive(Debug)]
-pub struct Fresh<'a> {
-    place: &'a Place,
+pub struct Fresh {
+    place: Place,
     file: File,
 }
 
-impl<'a> Fresh<'a> {
-    pub(super) fn new(place: &'a Place) -> Result<Self> {
+impl Fresh {
+    pub(super) fn new(place: Place) -> Result<Self> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // Nobody else may read what is not complete: it can be a secret.
@@ -32,11 +32,32 @@ impl<'a> Fresh<'a> {
                     mode,
                 )?)
             })
+            .map_err(|source| write_error(place.path(), source))
             .map(|file| Self {
                 place,
                 file: File::from(file),
             })
-            .map_err(|source| write_error(place.path(), source))
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives the file its mode and owner.
+    pub(super) fn set(&self, mode: u32, owner: Owner) -> Result<()> {
+        let set = place::set(&self.file, mode, owner);
+        set.map_err(|source| write_error(self.place.path(), source))
+    }
+
+    /// Gives the file its name; whether it is durable is the caller's business.
+    pub(super) fn take_name(&self) -> Result<()> {
+        let (parent, temporary) = (&self.place.parent, &*self.place.temporary);
+        rustix::fs::renameat(parent, temporary, parent, &*self.place.name)
+            .map_err(|source| write_error(self.place.path(), source))
     }
 
     /// Gives the file its mode, owner and name, durably, in the place of whatever file or link has the name.
@@ -44,15 +65,11 @@ impl<'a> Fresh<'a> {
     /// # Errors
     /// [`acl_host::Error::WriteFile`]; what had the name then still has it.
     pub fn commit(self, mode: u32, owner: Owner) -> Result<()> {
-        let finish = || {
-            place::set(&self.file, mode, owner)?;
-            self.file.sync_all()?;
-            let parent = &self.place.parent;
-            rustix::fs::renameat(parent, &*self.place.temporary, parent, &*self.place.name)?;
-            rustix::fs::fsync(parent)?;
-            Ok(())
-        };
-        finish().map_err(|source: io::Error| write_error(self.place.path(), source))
+        let failed = |source: io::Error| write_error(self.place.path(), source);
+        self.set(mode, owner)?;
+        self.file.sync_all().map_err(failed)?;
+        self.take_name()?;
+        rustix::fs::fsync(&self.place.parent).map_err(|source| failed(source.into()))
     }
 
     /// Whether another file holds the same bytes.
@@ -80,7 +97,7 @@ impl<'a> Fresh<'a> {
     }
 }
 
-impl Write for Fresh<'_> {
+impl Write for Fresh {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -90,7 +107,7 @@ impl Write for Fresh<'_> {
     }
 }
 
-impl Drop for Fresh<'_> {
+impl Drop for Fresh {
     fn drop(&mut self) {
         // After a commit there is nothing under this name. Otherwise the next writer takes away what stays.
         let _ = rustix::fs::unlinkat(&self.place.parent, &*self.place.temporary, AtFlags::empty());

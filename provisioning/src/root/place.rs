@@ -103,8 +103,15 @@ impl Place {
     ///
     /// # Errors
     /// [`acl_host::Error::WriteFile`].
-    pub fn fresh(&self) -> Result<Fresh<'_>> {
-        Fresh::new(self)
+    pub fn fresh(&self) -> Result<Fresh> {
+        let again = self.parent.try_clone();
+        let parent = again.map_err(|source| write_error(&self.path, source))?;
+        Fresh::new(Self::new(parent, &self.name, &self.path))
+    }
+
+    /// Whether its temporary name is that of other long names as well.
+    pub(super) fn is_long(&self) -> bool {
+        1 + self.name.len() + TEMPORARY.len() > LONGEST_NAME
     }
 
     /// Writes a file, durably, in the place of whatever file or link is there.

@@ -98,7 +98,14 @@ impl Sources<'_> {
             for path in configs(&directory)? {
                 let place = path.display().to_string();
                 let bytes = file::read(&path)?;
-                base = merge::merge(base, parse(&bytes, &place)?)?;
+                let mut config = parse(&bytes, &place)?;
+                if config.ignition.config.take().is_some_and(names_any) {
+                    // As Ignition (2.24, `fetchProviderConfig` renders the operator's only).
+                    tracing::warn!(
+                        "{place}: configs that a config of the image names are not fetched"
+                    );
+                }
+                base = merge::merge(base, config)?;
                 origins.push(Origin::of("base", &place, &bytes));
             }
         }
@@ -134,6 +141,11 @@ impl Sources<'_> {
             }
         }
     }
+}
+
+fn names_any(configs: spec::IgnitionConfig) -> bool {
+    let replaced = configs.replace.is_some_and(|named| named.source.is_some());
+    replaced || configs.merge.is_some_and(|named| !named.is_empty())
 }
 
 impl Origin {

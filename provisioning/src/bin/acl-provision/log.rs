@@ -5,8 +5,10 @@ use std::io::IsTerminal;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use acl_provision::fetch::CONSOLE;
+use tracing::Metadata;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{FilterFn, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -32,7 +34,10 @@ pub(super) fn begin(file: &Path, to_stdout: bool) -> anyhow::Result<()> {
         (true, _) => console.boxed(),
         // With priorities, so that errors are found as errors.
         (false, Ok(journal)) if !std::io::stderr().is_terminal() => {
-            journal.with_field_prefix(None).boxed()
+            let journal = journal.with_field_prefix(None);
+            // Standard error is the console's and the journal's.
+            let shown = console.with_writer(std::io::stderr).with_filter(ours(true));
+            vec![journal.with_filter(ours(false)).boxed(), shown.boxed()].boxed()
         }
         (false, _) => console.with_writer(std::io::stderr).boxed(),
     };
@@ -42,4 +47,9 @@ pub(super) fn begin(file: &Path, to_stdout: bool) -> anyhow::Result<()> {
         .with(LevelFilter::INFO)
         .init();
     Ok(())
+}
+
+/// Lines for the console, or all others.
+fn ours(console: bool) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
+    filter_fn(move |line| (line.target() == CONSOLE) == console)
 }

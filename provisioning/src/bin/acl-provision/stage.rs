@@ -13,12 +13,12 @@ use clap::Args;
 
 use crate::log;
 
-/// Every stage of this boot logs here; the last one takes it on to ROOT.
-const LOG: &str = "/run/acl-provision/log";
-/// Why a stage failed; the initrd shows it on the console before it reboots.
-const REPORT: &str = "/run/acl-provision/failed";
+/// In the directory of a run: every stage of this boot logs here; the last one takes it on to ROOT.
+const LOG: &str = "log";
+/// In the same: why a stage failed; the initrd shows it on the console before it reboots.
+const REPORT: &str = "failed";
 
-/// Ignition's flags. They begin with one dash or with two.
+/// Ignition's flags, which begin with one dash or with two, and one of ours.
 #[derive(Debug, Args)]
 pub(super) struct Flags {
     /// The stage to run: fetch-offline, fetch, kargs, disks, mount, files, umount
@@ -45,24 +45,28 @@ pub(super) struct Flags {
     /// Log to standard output, not to standard error
     #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", require_equals = true)]
     log_to_stdout: bool,
+    /// Where the log is kept until there is a ROOT, and the report of a failure
+    #[arg(long, default_value = "/run/acl-provision")]
+    run_directory: PathBuf,
 }
 
 impl Flags {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let report = self.run_directory.join(REPORT);
         self.stage().inspect_err(|error| {
             // The stage itself says more, when it came so far.
-            let report = std::path::Path::new(REPORT);
             if !report.exists() {
                 let text = format!("acl: the first boot failed: {}\n", chain(error.as_ref()));
                 // The error itself is on its way to standard error.
-                let _ = file::make_parents(report)
-                    .and_then(|()| file::write_private(report, text.as_bytes()));
+                let _ = file::make_parents(&report)
+                    .and_then(|()| file::write_private(&report, text.as_bytes()));
             }
         })
     }
 
     fn stage(self) -> anyhow::Result<ExitCode> {
-        log::begin(LOG.as_ref(), self.log_to_stdout)?;
+        let log = self.run_directory.join(LOG);
+        log::begin(&log, self.log_to_stdout)?;
         let stage = self
             .stage
             .ok_or_else(|| anyhow::anyhow!("no stage is given: -stage files"))?;
@@ -75,8 +79,8 @@ impl Flags {
             state: self.state_file,
             fetch_timeout: self.fetch_timeout,
             image: "/usr/lib/ignition".into(),
-            log: LOG.into(),
-            report: REPORT.into(),
+            log,
+            report: self.run_directory.join(REPORT),
             machine: Machine::this()?,
             disks: disks::Machine::this(),
         };

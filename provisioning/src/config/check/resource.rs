@@ -3,9 +3,10 @@
 use url::Url;
 
 use super::{each, said, twice};
+use crate::Error;
 use crate::config::report::Findings;
 use crate::config::{Path, spec};
-use crate::fetch::{data_problem, is_data, short};
+use crate::fetch::{is_data, look_at_data, short};
 
 /// The schemes of Ignition's spec that ACL fetches.
 const FETCHED: &[&str] = &["http", "https", "data", "file"];
@@ -15,8 +16,10 @@ const NOT_FETCHED: &[&str] = &["s3", "gs", "tftp", "arn"];
 /// Checks something that may be left out.
 pub(super) fn check(resource: &spec::Resource, path: &Path, findings: &mut Findings) {
     let source = said(resource.source.as_ref());
-    if let Some(source) = source {
-        check_source(source, &path.field("source"), findings);
+    match source {
+        Some(source) if is_data(source) => check_data(resource, source, path, findings),
+        Some(source) => check_source(source, &path.field("source"), findings),
+        None => {}
     }
     if let Some(compression) = said(resource.compression.as_ref()).filter(|name| *name != "gzip") {
         let message =
@@ -43,9 +46,6 @@ pub(super) fn check_required(resource: &spec::Resource, path: &Path, findings: &
 }
 
 fn check_source(source: &str, path: &Path, findings: &mut Findings) {
-    if is_data(source) {
-        return check_data(source, path, findings);
-    }
     let url = match Url::parse(source) {
         Ok(url) => url,
         Err(error) => {
@@ -78,15 +78,31 @@ fn check_source(source: &str, path: &Path, findings: &mut Findings) {
     }
 }
 
-/// What is in the config itself is decoded here, as it is where it is needed (after disks were written).
-fn check_data(source: &str, path: &Path, findings: &mut Findings) {
+/// What is in the config itself is unpacked here, as it is where it is needed (after disks were written).
+fn check_data(resource: &spec::Resource, source: &str, path: &Path, findings: &mut Findings) {
     if !source.contains(',') {
         let message =
             "a data: URL has a comma before its content: data:,hello or data:;base64,aGVsbG8=";
-        findings.error(path.clone(), message);
-    } else if let Some((at, problem)) = data_problem(source) {
-        let message = format!("this data: URL cannot be decoded: at byte {at}, {problem}");
-        findings.error(path.clone(), message);
+        return findings.error(path.field("source"), message);
+    }
+    match look_at_data(resource) {
+        Ok(()) => {}
+        Err(Error::DataUrl { at, problem, .. }) => {
+            let message = format!("this data: URL cannot be decoded: at byte {at}, {problem}");
+            findings.error(path.field("source"), message);
+        }
+        Err(Error::Verify {
+            algorithm, found, ..
+        }) => {
+            let message = format!(
+                "the content of the data: URL has another digest; its {algorithm} is {found}"
+            );
+            findings.error(path.field("verification").field("hash"), message);
+        }
+        Err(_) => findings.error(
+            path.field("source"),
+            "the content of this data: URL is not gzip, or cut off; compress it, or leave the compression out",
+        ),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Whether a config can be had, and done, without the network.
 
-use serde_json::Value;
 use url::Url;
 
 use crate::config::spec;
+use crate::fetch::is_data;
 
 /// Whether the address is on the network.
 pub(super) fn needs(url: &Url) -> bool {
@@ -12,35 +12,44 @@ pub(super) fn needs(url: &Url) -> bool {
 
 /// Whether the configs and authorities that it names are on the network.
 pub(super) fn is_needed_to_resolve(config: &spec::Config) -> bool {
-    serde_json::to_value(&config.ignition).is_ok_and(|section| names_address(&section))
+    of_section(&config.ignition).any(is_on_network)
 }
 
 /// Whether anything that it names is: files, keys, and the servers that unlock its volumes.
 pub(super) fn is_needed(config: &spec::Config) -> bool {
-    let volumes = config
-        .storage
-        .iter()
-        .flat_map(|storage| storage.luks.iter().flatten());
-    let unlocked = volumes
-        .filter_map(|volume| volume.clevis.as_ref())
-        .any(|clevis| {
-            let custom = clevis
-                .custom
-                .as_ref()
-                .and_then(|custom| custom.needs_network);
-            clevis.tang.iter().flatten().next().is_some() || custom == Some(true)
-        });
-    unlocked || serde_json::to_value(config).is_ok_and(|config| names_address(&config))
+    let storage = || config.storage.iter();
+    let files = storage()
+        .flat_map(|storage| storage.files.iter().flatten())
+        .flat_map(|file| file.contents.iter().chain(file.append.iter().flatten()));
+    let volumes = || storage().flat_map(|storage| storage.luks.iter().flatten());
+    let keys = volumes().filter_map(|volume| volume.key_file.as_ref());
+    volumes().any(is_unlocked_by_network)
+        || of_section(&config.ignition)
+            .chain(files)
+            .chain(keys)
+            .any(is_on_network)
 }
 
-/// Whether a `source` in it is on the network.
-fn names_address(value: &Value) -> bool {
-    match value {
-        Value::Object(object) => object.iter().any(|(key, value)| match value {
-            Value::String(text) if key == "source" => Url::parse(text).is_ok_and(|url| needs(&url)),
-            value => names_address(value),
-        }),
-        Value::Array(list) => list.iter().any(names_address),
-        _ => false,
-    }
+/// What the section `ignition` names: configs and authorities.
+fn of_section(section: &spec::Ignition) -> impl Iterator<Item = &spec::Resource> {
+    let configs = section.config.iter().flat_map(|configs| {
+        let merged = configs.merge.iter().flatten();
+        configs.replace.iter().chain(merged)
+    });
+    let tls = section.security.iter().filter_map(|s| s.tls.as_ref());
+    configs.chain(tls.flat_map(|tls| tls.certificate_authorities.iter().flatten()))
+}
+
+fn is_unlocked_by_network(volume: &spec::Luks) -> bool {
+    volume.clevis.as_ref().is_some_and(|clevis| {
+        let custom = clevis.custom.as_ref();
+        let custom = custom.and_then(|custom| custom.needs_network);
+        clevis.tang.iter().flatten().next().is_some() || custom == Some(true)
+    })
+}
+
+fn is_on_network(resource: &spec::Resource) -> bool {
+    let source = resource.source.as_deref().unwrap_or_default();
+    // Not parsed, which would copy it.
+    !is_data(source) && Url::parse(source).is_ok_and(|url| needs(&url))
 }

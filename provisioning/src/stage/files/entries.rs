@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{directory, file, link};
 use crate::config::spec::{Directory, File, Link, Storage};
 use crate::fetch::Fetcher;
-use crate::root::Root;
+use crate::root::{Batch, Root};
 use crate::stage::disks::Done;
 use crate::{Error, Result};
 
@@ -18,15 +18,21 @@ enum Entry<'a> {
 
 pub(super) async fn apply(storage: &Storage, root: &Root, fetcher: &Fetcher) -> Result<Vec<Done>> {
     let mut done = Vec::new();
+    let mut batch = Batch::default();
     for entry in ordered(storage, root)? {
         let path = entry.path().display().to_string();
+        if entry.is_hard_link() {
+            // What it is a link to may wait for its name.
+            batch.commit()?;
+        }
         let what = match entry {
             Entry::Directory(directory) => directory::make(directory, root)?,
-            Entry::File(file) => file::make(file, root, fetcher).await?,
+            Entry::File(file) => file::make(file, root, fetcher, &mut batch).await?,
             Entry::Link(link) => link::make(link, root)?,
         };
         done.push(Done::new(path, what));
     }
+    batch.commit()?;
     Ok(done)
 }
 

@@ -8,7 +8,7 @@ use ring::digest::{Context, SHA256};
 use super::{appended, owner};
 use crate::config::spec::{File, Resource};
 use crate::fetch::Fetcher;
-use crate::root::{FILE_MODE, Fresh, Kind, Node, Owner, Place, Root};
+use crate::root::{Batch, FILE_MODE, Fresh, Kind, Node, Owner, Place, Root};
 use crate::{Error, Result};
 
 /// What is told of a file whose contents did not change.
@@ -23,7 +23,12 @@ const THERE: &str = "is there already";
 /// | file | no | yes | error, unless it is that file already |
 /// | something else | no | any | error |
 /// | anything | yes | any | a new file |
-pub(super) async fn make(file: &File, root: &Root, fetcher: &Fetcher) -> Result<&'static str> {
+pub(super) async fn make(
+    file: &File,
+    root: &Root,
+    fetcher: &Fetcher,
+    batch: &mut Batch,
+) -> Result<&'static str> {
     let owner = owner::of(&file.path, file.user.as_ref(), file.group.as_ref(), root)?;
     let mode = owner::mode(file.mode);
     let place = root.place(&file.path)?;
@@ -40,38 +45,52 @@ pub(super) async fn make(file: &File, root: &Root, fetcher: &Fetcher) -> Result<
             Ok(THERE)
         }
         Some(node) if !overwrite => {
-            let work = Append { file, root, node };
+            let work = Append {
+                file,
+                root,
+                node,
+                batch,
+            };
             work.run(&place, mode, owner, fetcher).await
         }
         Some(_) | None => {
-            replace(file, root, &place, mode, owner, fetcher).await?;
+            let work = Replace { file, root, batch };
+            work.run(&place, mode, owner, fetcher).await?;
             Ok("written")
         }
     }
 }
 
 /// A new file, in the place of anything.
-async fn replace(
-    file: &File,
-    root: &Root,
-    place: &Place,
-    mode: Option<u32>,
-    owner: Owner,
-    fetcher: &Fetcher,
-) -> Result<()> {
-    let mut fresh = place.fresh()?;
-    fetch_all(file.contents.iter(), &mut fresh, fetcher).await?;
-    let mut pieces = Digesting::new(&mut fresh);
-    fetch_all(file.append.iter().flatten(), &mut pieces, fetcher).await?;
-    let pieces = pieces.pieces.finish();
-    if source(file.contents.as_ref()).is_none() && appends(file) {
-        // Made of nothing but appends: the next run finds a file to append to.
-        appended::note(root, place.path(), pieces.as_ref(), pieces.as_ref())?;
+struct Replace<'a> {
+    file: &'a File,
+    root: &'a Root,
+    batch: &'a mut Batch,
+}
+
+impl Replace<'_> {
+    async fn run(
+        self,
+        place: &Place,
+        mode: Option<u32>,
+        owner: Owner,
+        fetcher: &Fetcher,
+    ) -> Result<()> {
+        let Self { file, root, batch } = self;
+        let mut fresh = batch.fresh(place)?;
+        fetch_all(file.contents.iter(), &mut fresh, fetcher).await?;
+        let mut pieces = Digesting::new(&mut fresh);
+        fetch_all(file.append.iter().flatten(), &mut pieces, fetcher).await?;
+        let pieces = pieces.pieces.finish();
+        if source(file.contents.as_ref()).is_none() && appends(file) {
+            // Made of nothing but appends: the next run finds a file to append to.
+            appended::note(root, place.path(), pieces.as_ref(), pieces.as_ref())?;
+        }
+        if matches!(place.node()?, Some(node) if node.kind == Kind::Directory) {
+            place.remove()?;
+        }
+        batch.add(fresh, mode.unwrap_or(FILE_MODE), owner)
     }
-    if matches!(place.node()?, Some(node) if node.kind == Kind::Directory) {
-        place.remove()?;
-    }
-    fresh.commit(mode.unwrap_or(FILE_MODE), owner)
 }
 
 /// A file that must not be overwritten is accepted where it is what the config says.
@@ -102,6 +121,7 @@ struct Append<'a> {
     file: &'a File,
     root: &'a Root,
     node: Node,
+    batch: &'a mut Batch,
 }
 
 impl Append<'_> {
@@ -116,7 +136,7 @@ impl Append<'_> {
             return place.set(mode, owner).map(|()| THERE);
         }
         let mut there = place.open()?;
-        let mut fresh = place.fresh()?;
+        let mut fresh = self.batch.fresh(place)?;
         let mut out = Digesting::new(&mut fresh);
         out.copy(&mut there)
             .map_err(|source| read_error(place, source))?;
@@ -133,7 +153,8 @@ impl Append<'_> {
             uid: owner.uid.or(Some(self.node.uid)),
             gid: owner.gid.or(Some(self.node.gid)),
         };
-        fresh.commit(mode.unwrap_or(self.node.mode), owner)?;
+        let mode = mode.unwrap_or(self.node.mode);
+        self.batch.add(fresh, mode, owner)?;
         Ok("appended to")
     }
 }
@@ -164,14 +185,14 @@ fn appends(file: &File) -> bool {
 }
 
 /// Writes on, and knows the digests of what was written through it and of the whole file.
-struct Digesting<'a, 'b> {
-    out: &'a mut Fresh<'b>,
+struct Digesting<'a> {
+    out: &'a mut Fresh,
     pieces: Context,
     whole: Context,
 }
 
-impl<'a, 'b> Digesting<'a, 'b> {
-    fn new(out: &'a mut Fresh<'b>) -> Self {
+impl<'a> Digesting<'a> {
+    fn new(out: &'a mut Fresh) -> Self {
         Self {
             out,
             pieces: Context::new(&SHA256),
@@ -193,7 +214,7 @@ impl<'a, 'b> Digesting<'a, 'b> {
     }
 }
 
-impl Write for Digesting<'_, '_> {
+impl Write for Digesting<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let length = self.out.write(bytes)?;
         self.pieces.update(&bytes[..length]);

@@ -1,0 +1,73 @@
+//! `acl-provision -stage` as a unit of an initrd runs it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use acl_host::{Tool, Tools};
+use serde_json::json;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_acl-provision");
+
+/// What the stage fetch says, and its exit status, for a config that names one where nobody listens.
+fn fetch(timeouts: &serde_json::Value) -> (Option<i32>, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let config = json!({"ignition": {
+        "version": "3.4.0",
+        "timeouts": timeouts,
+        // The port is nobody's: discard.
+        "config": {"merge": [{"source": "http://127.0.0.1:9/a"}]},
+    }});
+    acl_host::file::scratch(at("config.ign"), config.to_string().as_bytes()).unwrap();
+    std::fs::create_dir(at("root")).unwrap();
+    let arguments = [
+        ("-root", "root"),
+        ("-config-cache", "cache"),
+        ("-neednet", "neednet"),
+        ("-state-file", "state"),
+        ("--run-directory", "own"),
+    ];
+    let mut running = Tools::host()
+        .command(Tool::Own(PathBuf::from(PROGRAM)))
+        .args(["-platform", "file", "-stage", "fetch", "-log-to-stdout"])
+        .args(
+            arguments
+                .iter()
+                .flat_map(|(flag, name)| [(*flag).into(), at(name).into_os_string()]),
+        )
+        .env("IGNITION_CONFIG_FILE", at("config.ign"))
+        .stdout(File::create(at("out")).unwrap())
+        .spawn()
+        .unwrap();
+    let status = running.wait(Duration::from_secs(60)).unwrap().unwrap();
+    let mut said = String::new();
+    File::open(at("out"))
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert!(at("own/failed").exists() && at("own/log").exists());
+    (status.code(), said)
+}
+
+#[test]
+fn a_wait_is_told_once_and_how_long_it_may_be() {
+    let (status, said) = fetch(&json!({"httpTotal": 2}));
+    assert_eq!(status, Some(4), "{said}");
+    let waiting: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains("waiting for "))
+        .collect();
+    assert_eq!(waiting.len(), 1, "{said}");
+    assert!(
+        waiting[0].contains("waiting for 0 s now, for 2 s at most: ")
+            && waiting[0].contains("http://127.0.0.1:9/a"),
+        "{said}"
+    );
+    let tries = said
+        .lines()
+        .filter(|line| line.contains("trying again"))
+        .count();
+    assert!(tries > 1, "{said}");
+}
