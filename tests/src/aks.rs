@@ -168,7 +168,7 @@ fn script(number: usize) -> String {
     );
     for line in 0..LINES {
         let digest = hex::encode(digest(&SHA256, format!("{number} {line}").as_bytes()));
-        let (name, code) = (&digest[..6], line % 90 + 10);
+        let (name, code) = (&digest[..14], line % 90 + 10);
         // Writing to a string does not fail.
         let _ = writeln!(
             script,
@@ -196,6 +196,6 @@ mod tests {
             compressed.len()
         );
         let config = config().unwrap().to_string();
-        assert!((40_000..65_536).contains(&config.len()), "{}", config.len());
+        assert!((45_000..65_536).contains(&config.len()), "{}", config.len());
     }
 }

@@ -208,3 +208,56 @@ fn read(client: &TcpStream) -> Result<Asked> {
         status: 0,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Reply, Service};
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    fn ask(service: &Service, request: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", service.port())).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn answers_in_turn_and_remembers() {
+        let answers = vec![
+            Reply::Later(429, 7),
+            Reply::Cut("whole".to_owned()),
+            Reply::Slowly("slow".to_owned()),
+        ];
+        let service = Service::start(vec![("POST /a?b", answers)]).unwrap();
+        let request = "POST /a?b HTTP/1.1\r\nMetadata:  true\r\nContent-Length: 2\r\n\r\nhi";
+        let answers: Vec<_> = (0..4).map(|_| ask(&service, request)).collect();
+        let head =
+            |length| format!("HTTP/1.1 200 -\r\ncontent-length: {length}\r\nconnection: close\r\n");
+        let expected = [
+            "HTTP/1.1 429 -\r\ncontent-length: 0\r\nconnection: close\r\nretry-after: 7\r\n\r\n"
+                .to_owned(),
+            format!("{}\r\nwh", head(5)),
+            format!("{}\r\nslow", head(4)),
+            format!("{}\r\nslow", head(4)),
+        ];
+        assert_eq!(answers, expected);
+        assert!(ask(&service, "GET /other HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
+        let lines = ["429", "200", "200", "200"].map(|status| format!("POST /a?b -> {status}"));
+        assert_eq!(service.told()[..4], lines);
+        assert_eq!(service.told()[4..], ["GET /other -> 404"]);
+        let first = service
+            .wait_for("POST /a?b -> 429", Duration::ZERO)
+            .unwrap();
+        assert_eq!(
+            (first.body.as_str(), first.headers["metadata"].as_str()),
+            ("hi", "true")
+        );
+        let missing = service
+            .wait_for("GET /never -> 200", Duration::ZERO)
+            .unwrap_err();
+        assert!(missing.to_string().ends_with("but\nPOST /a?b -> 429\nPOST /a?b -> 200\nPOST /a?b -> 200\nPOST /a?b -> 200\nGET /other -> 404"));
+    }
+}
