@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use acl_tests::aks;
-use acl_tests::azure::documents::{self, Profile, line};
+use acl_tests::azure::Azure;
+use acl_tests::azure::documents::{self, Profile, line, report};
 use acl_tests::azure::medium::Medium;
 use acl_tests::azure::service::{Reply, Script, Service};
-use acl_tests::azure::{Azure, documents::report};
 use acl_tests::credentials::Credentials;
 use acl_tests::journey::Fresh;
 use acl_tests::machine::{BOOT, Machine};
@@ -65,15 +65,6 @@ fn told<const N: usize>(lines: [(&str, &[u16]); N]) -> Vec<String> {
             .map(move |status| format!("{line} -> {status}"))
     });
     each.collect()
-}
-
-/// What the wire server was asked by a machine that made its report.
-fn told_to_wire() -> Vec<String> {
-    told([
-        (line::VERSIONS, &[500, 200]),
-        (line::GOAL_STATE, &[200, 200]),
-        (line::HEALTH, &[429, 200]),
-    ])
 }
 
 /// A machine of Azure that can be switched on, and the way in.
@@ -169,10 +160,24 @@ fn azure_was_asked(azure: &Azure) {
         assert_eq!(asked.headers["metadata"], "true", "{asked:?}");
         assert_eq!(asked.headers["host"], "169.254.169.254", "{asked:?}");
     }
-    assert_eq!(azure.wire.told(), told_to_wire());
-    let ready = report("<State>Ready</State>");
-    for asked in azure.wire.asked().into_iter().skip(4) {
-        assert_eq!(asked.body, ready);
+    azure_heard(azure, &report("<State>Ready</State>"));
+}
+
+/// The wire server took one report, this one; and had declined it once before.
+fn azure_heard(azure: &Azure, report: &str) {
+    let wire = told([
+        (line::VERSIONS, &[500, 200]),
+        (line::GOAL_STATE, &[200, 200]),
+        (line::HEALTH, &[429, 200]),
+    ]);
+    assert_eq!(azure.wire.told(), wire);
+    for asked in azure.wire.asked() {
+        let body = if asked.line == line::HEALTH {
+            report
+        } else {
+            ""
+        };
+        assert_eq!(asked.body, body);
         assert_eq!(asked.headers["host"], "168.63.129.16");
         assert_eq!(asked.headers["x-ms-version"], "2012-11-30");
     }
@@ -249,6 +254,13 @@ fn a_node_whose_custom_data_is_damaged_stays_down() -> anyhow::Result<()> {
     let (right, wrong) = (aks::tar(&aks::files())?, "0".repeat(64));
     config["storage"]["files"][0]["contents"]["verification"] =
         json!({"hash": format!("sha256-{wrong}")});
+    let length = config.pointer("/storage/files/0/contents/source");
+    let length = length.and_then(Value::as_str).map(str::len).unwrap_or(0);
+    let found = hex::encode(digest(&SHA256, &right));
+    let reason = format!(
+        "data:;base64,… ({length} characters) is not what the config expects: \
+         its SHA-256 is {found}, not {wrong}",
+    );
     let config = config.to_string();
     let Scene { azure, fresh, .. } = Scene::set("first-boot-azure-fails", |profile| Medium {
         environment: profile.environment(None),
@@ -256,19 +268,17 @@ fn a_node_whose_custom_data_is_damaged_stays_down() -> anyhow::Result<()> {
     })?;
     let machine = fresh.switch_on(Credentials::default())?;
 
-    let shown = machine.wait_for(0, "the first boot failed at its stage files", BOOT)?;
-    let reported = format!("{} -> 200", line::HEALTH);
-    let reported = azure.wire.wait_for(&reported, BOOT)?;
-    assert_eq!(azure.wire.told(), told_to_wire());
-    let found = hex::encode(digest(&SHA256, &right));
-    let reason = format!("stage files: {} {found} {wrong}", aks::TAR);
-    let details = format!(
-        "<State>NotReady</State><Details><SubStatus>ProvisioningFailed</SubStatus>\
-         <Description>{reason}</Description></Details>"
-    );
-    assert_eq!(reported.body, report(&details));
+    let shown = format!("acl: the first boot failed at its stage files: {reason}");
+    machine.wait_for(0, &shown, BOOT)?;
     let console = machine.console().tail(usize::MAX);
-    assert!(!console.contains("Multi-User System"), "{console}");
-    let _ = shown;
+    for up in ["Welcome to ACL", "Multi-User System", " login: "] {
+        assert!(!console.contains(up), "{console}");
+    }
+    // Before that, Azure has heard of it: once.
+    let report = report(&format!(
+        "<State>NotReady</State><Details><SubStatus>ProvisioningFailed</SubStatus>\
+         <Description>stage files: {reason}</Description></Details>"
+    ));
+    azure_heard(&azure, &report);
     Ok(())
 }
