@@ -258,8 +258,9 @@ fn a_node_whose_custom_data_is_damaged_stays_down() -> anyhow::Result<()> {
     let length = length.and_then(Value::as_str).map(str::len).unwrap_or(0);
     let found = hex::encode(digest(&SHA256, &right));
     let reason = format!(
-        "data:;base64,… ({length} characters) is not what the config expects: \
+        "cannot fill the file {}: data:;base64,… ({length} characters) is not what the config expects: \
          its SHA-256 is {found}, not {wrong}",
+        aks::TAR
     );
     let config = config.to_string();
     let Scene { azure, fresh, .. } = Scene::set("first-boot-azure-fails", |profile| Medium {
