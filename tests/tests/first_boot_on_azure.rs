@@ -270,7 +270,8 @@ fn a_node_whose_custom_data_is_damaged_stays_down() -> anyhow::Result<()> {
     let machine = fresh.switch_on(Credentials::default())?;
 
     let shown = format!("acl: the first boot failed at its stage files: {reason}");
-    machine.wait_for(0, &shown, BOOT)?;
+    // Longer than a boot: both services keep it waiting, and the report comes last.
+    machine.wait_for(0, &shown, BOOT * 2)?;
     let console = machine.console().tail(usize::MAX);
     for up in ["Welcome to ACL", "Multi-User System", " login: "] {
         assert!(!console.contains(up), "{console}");
