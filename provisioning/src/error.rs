@@ -181,6 +181,8 @@ pub enum Error {
         wanted: Kind,
         found: Kind,
     },
+    #[error("cannot fill the file {}", path.display())]
+    Contents { path: PathBuf, source: Box<Error> },
     #[error("cannot create the file {}: a file with other contents is there already; set overwrite, or choose another path", path.display())]
     OtherContents { path: PathBuf },
     #[error("cannot create the link {}: it leads to {} already, not to {}; set overwrite, or choose another path", path.display(), found.display(), wanted.display())]
@@ -404,7 +406,7 @@ impl Error {
             }
             Self::FetchClient { .. } => Who::Bug,
             // Resolving references between configs
-            Self::Reference { source, .. } => source.who(),
+            Self::Reference { source, .. } | Self::Contents { source, .. } => source.who(),
             Self::NoReference { .. }
             | Self::ReferenceCycle { .. }
             | Self::ReferenceDepth { .. }

@@ -5,6 +5,8 @@
 //! and kept below `target/tests/`.
 
 pub mod accelerator;
+pub mod aks;
+pub mod azure;
 pub mod credentials;
 pub mod disk;
 pub mod firmware;
@@ -18,6 +20,7 @@ pub mod releases;
 pub mod repository;
 pub mod shell;
 pub mod site;
+pub mod ssh;
 pub mod stamp;
 pub mod transcript;
 pub mod workspace;

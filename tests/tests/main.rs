@@ -7,6 +7,7 @@ mod corrupt_staged_slot_falls_back;
 mod firmware_starts_nothing_else;
 mod first_boot_follows_its_config;
 mod first_boot_makes_disks;
+mod first_boot_on_azure;
 mod goes_back_when_silent;
 mod goes_back_when_unhealthy;
 mod keeps_old_as_fallback;

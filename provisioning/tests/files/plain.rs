@@ -216,8 +216,8 @@ fn refused() {
 
 #[test]
 fn what_cannot_be_fetched_changes_nothing() {
-    let message =
-        "cannot fetch gone:x: its scheme gone is not supported; use https, http, data or file";
+    let message = "cannot fill the file /f: cannot fetch gone:x: its scheme gone is not supported; \
+                   use https, http, data or file";
     let gone = json!({ "source": "gone:x" });
     for before in [
         "f 0600 0:0 \"old\"",
@@ -288,6 +288,12 @@ fn who_must_act() {
     assert_eq!(
         scene.try_apply(&wanted).unwrap_err().who(),
         acl_host::Who::Environment
+    );
+    // Of what cannot be fetched the cause decides.
+    let wanted = file(json!({ "path": "/g", "contents": { "source": "gone:x" } }));
+    assert_eq!(
+        scene.try_apply(&wanted).unwrap_err().who(),
+        acl_host::Who::Operator
     );
 }
 

@@ -78,9 +78,9 @@ impl Replace<'_> {
     ) -> Result<()> {
         let Self { file, root, batch } = self;
         let mut fresh = batch.fresh(place)?;
-        fetch_all(file.contents.iter(), &mut fresh, fetcher).await?;
+        fetch_all(place, file.contents.iter(), &mut fresh, fetcher).await?;
         let mut pieces = Digesting::new(&mut fresh);
-        fetch_all(file.append.iter().flatten(), &mut pieces, fetcher).await?;
+        fetch_all(place, file.append.iter().flatten(), &mut pieces, fetcher).await?;
         let pieces = pieces.pieces.finish();
         if source(file.contents.as_ref()).is_none() && appends(file) {
             // Made of nothing but appends: the next run finds a file to append to.
@@ -106,7 +106,7 @@ async fn accept(
     let mut there = place.open()?;
     let mut fresh = place.fresh()?;
     let pieces = file.contents.iter().chain(file.append.iter().flatten());
-    fetch_all(pieces, &mut fresh, fetcher).await?;
+    fetch_all(place, pieces, &mut fresh, fetcher).await?;
     match fresh.same_as(&mut there) {
         Ok(true) => place.set(mode, owner),
         Ok(false) => Err(Error::OtherContents {
@@ -142,7 +142,7 @@ impl Append<'_> {
             .map_err(|source| read_error(place, source))?;
         let before = out.whole.clone().finish();
         let pieces = self.file.append.iter().flatten();
-        fetch_all(pieces, &mut out, fetcher).await?;
+        fetch_all(place, pieces, &mut out, fetcher).await?;
         let (pieces, after) = (out.pieces.finish(), out.whole.finish());
         let pieces = pieces.as_ref();
         if appended::noted(self.root, place.path(), before.as_ref(), pieces)? {
@@ -160,6 +160,7 @@ impl Append<'_> {
 }
 
 async fn fetch_all<'a>(
+    place: &Place,
     resources: impl Iterator<Item = &'a Resource>,
     out: &mut (dyn Write + Send),
     fetcher: &Fetcher,
@@ -167,7 +168,12 @@ async fn fetch_all<'a>(
     for resource in resources {
         // An empty source means empty contents, not that nothing is said (Ignition spec).
         if source(Some(resource)).is_some_and(|source| !source.is_empty()) {
-            fetcher.fetch_to(resource, out).await?;
+            let fetched = fetcher.fetch_to(resource, out).await;
+            // A `data:` URL does not tell which of many it is.
+            fetched.map_err(|source| Error::Contents {
+                path: place.path().to_owned(),
+                source: Box::new(source),
+            })?;
         }
     }
     Ok(())
