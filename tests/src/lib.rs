@@ -6,6 +6,7 @@
 
 pub mod accelerator;
 pub mod credentials;
+pub mod cri;
 pub mod disk;
 pub mod firmware;
 pub mod gate;
@@ -20,4 +21,5 @@ pub mod shell;
 pub mod site;
 pub mod stamp;
 pub mod transcript;
+pub mod wire;
 pub mod workspace;
