@@ -9,6 +9,7 @@ mod first_boot_follows_its_config;
 mod first_boot_makes_disks;
 mod goes_back_when_silent;
 mod goes_back_when_unhealthy;
+mod is_what_a_kubelet_needs;
 mod keeps_old_as_fallback;
 mod refuses_a_full_esp;
 mod refuses_flipped_bits;
