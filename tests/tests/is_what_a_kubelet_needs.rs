@@ -4,6 +4,7 @@ use acl_tests::credentials::Credentials;
 use acl_tests::journey::Fresh;
 use acl_tests::node::TRIAL;
 use anyhow::Result;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 /// Each file below `/proc/sys`, and what it holds.
@@ -38,7 +39,7 @@ const NETWORK: &str = "[Match]\nName=en* eth*\n[Network]\nDHCP=yes\nNTP=192.0.2.
 fn settings_modules_and_time() -> Result<()> {
     let network = json!({
         "path": "/etc/systemd/network/70-site.network",
-        "contents": {"source": format!("data:,{}", NETWORK.replace('\n', "%0A").replace(' ', "%20"))},
+        "contents": {"source": format!("data:;base64,{}", STANDARD.encode(NETWORK))},
     });
     let config = json!({"ignition": {"version": "3.4.0"}, "storage": {"files": [network]}});
     let credentials = Credentials::default().config(&config.to_string());
