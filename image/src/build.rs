@@ -21,7 +21,7 @@ use crate::progress::{note, step};
 use crate::recipe::Recipe;
 use crate::resolve::{Mirrors, Resolver};
 use crate::step::settle::{self, Identity};
-use crate::step::{compose, disk, esp, formats, initrd, lay, prune, sign, uki, usr};
+use crate::step::{compose, container, disk, esp, formats, initrd, lay, prune, sign, uki, usr};
 use crate::tools_tree;
 use crate::workspace::{Product, Workspace};
 
@@ -101,6 +101,7 @@ pub fn build(recipe: &Recipe, request: &Request) -> Result<Built, Error> {
     step("lay", || {
         lay(recipe, &programs, &packages, &workspace, &tools)
     })?;
+    step("containers", || containers(recipe, &workspace))?;
     let identity = identity(recipe, version);
     step("settle", || {
         settle::settle(&workspace.tree(), &tools, &identity)
@@ -176,6 +177,12 @@ fn lay(
         lay::program(program, file, &tree, tools)?;
     }
     lay::file(&tree.join(PACKAGES), &to_json(&packages)?)
+}
+
+fn containers(recipe: &Recipe, workspace: &Workspace) -> Result<(), Error> {
+    let tree = workspace.tree();
+    let mut containers = recipe.containers.iter();
+    containers.try_for_each(|container| container::container(container, &tree))
 }
 
 fn prune(recipe: &Recipe, workspace: &Workspace) -> Result<(), Error> {

@@ -9,6 +9,7 @@ mod error;
 pub mod keys;
 pub mod lock;
 mod memory;
+pub mod oci;
 pub mod pe;
 pub mod pkcs7;
 pub mod progress;

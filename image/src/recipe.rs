@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use acl_host::file;
 
 use crate::Error;
+use crate::oci::Reference;
 
 pub use place::{Named, Place};
 pub use size::Size;
@@ -42,6 +43,8 @@ pub struct Recipe {
     pub layers: Vec<Layer>,
     /// Own programs that are laid in.
     pub programs: Vec<Program>,
+    /// Container images that are made of the composed tree, each with a name of its own.
+    pub containers: Vec<Container>,
     /// The kernel command line, without `usrhash=`, which the build adds.
     pub command_line: Vec<String>,
     /// What goes into the initrd.
@@ -141,6 +144,17 @@ pub struct Program {
     pub name: String,
     /// Where it goes in the tree, without a leading slash.
     pub path: String,
+}
+
+/// A container image that comes with the image.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// Under which name the node's container runtime finds it.
+    pub reference: Reference,
+    /// The program in the composed tree, without a leading slash; linked statically.
+    pub program: Named,
+    /// Where the program lies in the container, an absolute path, and its arguments.
+    pub entrypoint: Vec<String>,
 }
 
 /// What goes into the initrd.

@@ -20,4 +20,6 @@ mod recipe;
 #[cfg(test)]
 mod sign;
 #[cfg(test)]
+mod time;
+#[cfg(test)]
 mod uki;

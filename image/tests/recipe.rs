@@ -139,6 +139,36 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "r.toml:17: files is not a directory",
     ),
     (
+        "[\"app\"]",
+        "[\"app\"]\n[[container]]\nreference = \"pause\"\nprogram = \"usr/bin/p\"\nentrypoint = [\"/p\"]",
+        "r.toml:17: \"pause\" is no whole name of a container image: it has no host",
+    ),
+    (
+        "[\"app\"]",
+        "[\"app\"]\n[[container]]\nreference = \"localhost/p:1\"\nprogram = \"/usr/bin/p\"\nentrypoint = [\"/p\"]",
+        "r.toml:18: \"/usr/bin/p\" must be a path inside the tree, without a leading `/` and without `..`",
+    ),
+    (
+        "[\"app\"]",
+        "[\"app\"]\n[[container]]\nreference = \"localhost/p:1\"\nprogram = \"usr/bin/p\"\nentrypoint = [\"p\"]",
+        "r.toml:19: entrypoint begins with \"p\"; it must begin with the absolute path of the program in the container",
+    ),
+    (
+        "[\"app\"]",
+        "[\"app\"]\n[[container]]\nreference = \"localhost/p:1\"\nprogram = \"usr/bin/p\"\nentrypoint = [\"/a/../p\"]",
+        "r.toml:19: entrypoint begins with \"/a/../p\"; it must begin with the absolute path of the program in the container",
+    ),
+    (
+        "[\"app\"]",
+        "[\"app\"]\n[[container]]\nreference = \"localhost/p:1\"\nprogram = \"usr/bin/p\"\nentrypoint = []",
+        "r.toml:19: entrypoint begins with \"\"; it must begin with the absolute path of the program in the container",
+    ),
+    (
+        "[\"app\"]",
+        "[\"app\"]\n[[container]]\nreference = \"localhost/p:1\"\nprogram = \"usr/bin/p\"\nentrypoint = [\"/p\"]\n[[container]]\nreference = \"localhost/b/p:1\"\nprogram = \"usr/bin/p\"\nentrypoint = [\"/p\"]",
+        "r.toml:21: localhost/b/p:1 would take the file of localhost/p:1: give it another name",
+    ),
+    (
         "id = \"t\"",
         "id = \"T/x\"",
         "r.toml:1: image.id is \"T/x\"; it may hold lower-case letters, digits and `-`",

@@ -2,6 +2,7 @@
 //!
 //! Each stop is made once in a run of the tests, from the stop before it; a test works on a copy.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -139,6 +140,22 @@ impl Fresh {
         std::fs::File::create(&disk)?.set_len(mib << 20)?;
         self.extra.push(disk);
         Ok(self)
+    }
+
+    /// Gives it a further disk that holds `bytes`, followed by zeros up to a whole MiB.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn with_disk_of(self, bytes: &[u8]) -> Result<Self> {
+        let mib = (bytes.len() as u64).div_ceil(1 << 20);
+        let fresh = self.with_blank_disk(mib)?;
+        if let Some(disk) = fresh.extra.last() {
+            std::fs::File::options()
+                .write(true)
+                .open(disk)?
+                .write_all(bytes)?;
+        }
+        Ok(fresh)
     }
 
     /// Gives QEMU's user network a further option, as [`Parts::network`].

@@ -24,7 +24,7 @@ fn config() -> Value {
         "systemd": {"units": [
             {"name": "site.service", "enabled": true, "contents":
                 "[Service]\nType=oneshot\nExecStart=/usr/bin/touch /run/site-ran\n[Install]\nWantedBy=multi-user.target\n"},
-            {"name": "systemd-timesyncd.service", "enabled": false},
+            {"name": "acl-containers.service", "enabled": false},
         ]},
     })
 }
@@ -37,8 +37,8 @@ fn the_machine_is_what_the_config_says() -> anyhow::Result<()> {
     let machine = node.machine();
     let look = "cd /; stat -c '%n %A %U %G' var/lib/site etc/site.conf etc/site.link etc/merged \
                 home/core/.ssh/authorized_keys.d/ignition; readlink etc/site.link; cat etc/site.conf \
-                home/core/.ssh/authorized_keys.d/ignition; id core; systemctl is-enabled site systemd-timesyncd; \
-                systemctl is-active site systemd-timesyncd; ls run/site-ran; sshd -T | grep -i authorizedkeysfile";
+                home/core/.ssh/authorized_keys.d/ignition; id core; systemctl is-enabled site acl-containers; \
+                systemctl is-active site acl-containers; ls run/site-ran; sshd -T | grep -i authorizedkeysfile";
     let expected = "\
         var/lib/site drwxr-x--- core root\n\
         etc/site.conf -rw-r----- root core\n\

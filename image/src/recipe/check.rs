@@ -3,6 +3,8 @@
 //! Lists of a variant are added to its base's, single values replace, and a source of the same name replaces the
 //! base's. Every message points at the line that has to change.
 
+mod container;
+
 use std::path::{Component, Path, PathBuf};
 
 use toml::Spanned;
@@ -29,6 +31,7 @@ pub(super) fn check(path: &Path, files: Vec<File>) -> Result<Recipe, Error> {
         add_sources(&file, &mut recipe);
         add_packages(&file, &mut recipe)?;
         add_content(&file, &mut recipe)?;
+        container::add(&file, &mut recipe.containers)?;
         add_initrd(&file, &mut recipe)?;
         replace(&mut image, file.recipe.image);
     }
@@ -67,6 +70,7 @@ fn empty(path: &Path) -> Recipe {
         removals: Vec::new(),
         layers: Vec::new(),
         programs: Vec::new(),
+        containers: Vec::new(),
         command_line: Vec::new(),
         initrd: Initrd::default(),
         tools: Tools {

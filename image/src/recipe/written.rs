@@ -29,6 +29,8 @@ pub(super) struct Recipe {
     pub(super) layers: Vec<Layer>,
     #[serde(default, rename = "program")]
     pub(super) programs: Vec<Program>,
+    #[serde(default, rename = "container")]
+    pub(super) containers: Vec<Container>,
     #[serde(default)]
     pub(super) kernel: Kernel,
     #[serde(default)]
@@ -105,6 +107,14 @@ pub(super) struct Layer {
 pub(super) struct Program {
     pub(super) name: String,
     pub(super) path: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Container {
+    pub(super) reference: Spanned<String>,
+    pub(super) program: Spanned<String>,
+    pub(super) entrypoint: Spanned<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,7 @@
 //! The steps of a build, one a file, each from plain inputs to plain outputs.
 
 pub mod compose;
+pub mod container;
 pub mod disk;
 pub mod esp;
 pub mod formats;
