@@ -144,6 +144,9 @@ pub enum Error {
     #[error("cannot set up the HTTP client")]
     FetchClient { source: reqwest::Error },
 
+    #[error("{url} needs the network, which is not up yet")]
+    Offline { url: String },
+
     // Resolving references between configs
     #[error("cannot take in the config at {place}, which {chain} names")]
     Reference {
@@ -365,6 +368,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it would not be there with a network: what was wanted is on it.
+    pub fn needs_network(&self) -> bool {
+        match self {
+            Self::Offline { .. } => true,
+            Self::Reference { source, .. } => source.needs_network(),
+            _ => false,
+        }
+    }
+
     /// Who must act on it.
     #[expect(clippy::too_many_lines, reason = "a table, a line a variant")]
     pub fn who(&self) -> Who {
@@ -404,7 +416,7 @@ impl Error {
             Self::FetchTimeout { source, .. } => {
                 source.as_ref().map_or(Who::Environment, |last| last.who())
             }
-            Self::FetchClient { .. } => Who::Bug,
+            Self::FetchClient { .. } | Self::Offline { .. } => Who::Bug,
             // Resolving references between configs
             Self::Reference { source, .. } | Self::Contents { source, .. } => source.who(),
             Self::NoReference { .. }

@@ -24,8 +24,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use self::http::{Accept, Http};
-use crate::Result;
 use crate::config::spec::{Ignition, Resource};
+use crate::{Error, Result};
 use intake::{Order, Spool};
 use proxy::Proxy;
 use source::Source;
@@ -53,6 +53,7 @@ pub struct Fetcher {
     /// All that were ever fetched; those of one config are often those of the next.
     known: Arc<Mutex<Vec<Authority>>>,
     spool: PathBuf,
+    online: bool,
 }
 
 impl Fetcher {
@@ -71,7 +72,17 @@ impl Fetcher {
             authorities: Arc::default(),
             known: Arc::default(),
             spool: std::env::temp_dir(),
+            online: true,
         })
+    }
+
+    /// The same fetcher before there is a network: it refuses what is on it with
+    /// [`Error::Offline`](crate::Error::Offline), and asks nobody.
+    pub fn offline(&self) -> Self {
+        Self {
+            online: false,
+            ..self.clone()
+        }
     }
 
     /// The same fetcher, keeping bytes that are not verified yet in `dir` when they are more than 1 MiB; default is the
@@ -190,6 +201,9 @@ impl Fetcher {
                 source::read(&path, order.url(), &mut |bytes| intake.take(bytes))?;
                 intake.finish()
             }
+            Source::Http(_) if !self.online => Err(Error::Offline {
+                url: order.url().to_owned(),
+            }),
             Source::Http(url) => {
                 let headers = http::headers(resource, accept, order.url())?;
                 self.http.fetch(&url, &headers, &order).await

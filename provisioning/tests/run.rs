@@ -5,6 +5,7 @@ use std::path::Path;
 use acl_host::error::chain;
 use acl_provision::run::Run;
 use acl_provision::stage::{Stage, disks};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -261,7 +262,12 @@ async fn the_network_is_asked_for_when_something_is_there() {
             "clevis": {"custom": {"pin": "tang", "config": "{}", "needsNetwork": true}}}]}}),
         ),
     ];
-    for case in cases {
+    // The same in a config that the first one holds.
+    let within = cases.iter().map(|case| {
+        let held = format!("data:;base64,{}", STANDARD.encode(case.to_string()));
+        json!({"ignition": {"version": "3.4.0", "config": {"merge": [{"source": held}]}}})
+    });
+    for case in within.chain(cases.clone()) {
         let boot = FirstBoot::with(&case);
         boot.stage(Stage::FetchOffline).await.unwrap();
         assert!(boot.at("run/neednet").exists(), "{case:#}");

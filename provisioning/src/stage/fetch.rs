@@ -52,13 +52,23 @@ impl Sources<'_> {
     /// [`Error::InvalidConfig`], [`Error::InvalidWhole`], and those of the platform, of fetching and of
     /// [`resolve::resolve`].
     pub async fn decide(&self, fetcher: &Fetcher, online: bool) -> Result<Option<Decided>> {
-        let arguments = Arguments::parse(&self.machine.cmdline)?;
-        if !online
-            && (arguments.config_url.as_ref().is_some_and(network::needs)
-                || self.platform == Platform::Azure)
-        {
+        if online {
+            return self.look(fetcher).await.map(Some);
+        }
+        if self.platform == Platform::Azure {
             return Ok(None);
         }
+        match self.look(&fetcher.offline()).await {
+            Ok(decided) if network::is_needed(&decided.config) => Ok(None),
+            Ok(decided) => Ok(Some(decided)),
+            Err(error) if error.needs_network() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All places, in their order.
+    async fn look(&self, fetcher: &Fetcher) -> Result<Decided> {
+        let arguments = Arguments::parse(&self.machine.cmdline)?;
         let mut origins = Vec::new();
         let mut whole = self.base(&mut origins)?;
         if let Some(defaults) = self.platform.defaults(self.machine).await? {
@@ -66,9 +76,6 @@ impl Sources<'_> {
         }
         if let Some(given) = self.operators(&arguments, fetcher).await? {
             let user = parse(&given.bytes, &given.place)?;
-            if !online && network::is_needed_to_resolve(&user) {
-                return Ok(None);
-            }
             origins.push(Origin::of("user", &given.place, &given.bytes));
             let resolved = resolve::resolve(user, &given.place, fetcher, &parse).await?;
             origins.extend(resolved.fetched.into_iter().map(|fetched| Origin {
@@ -78,15 +85,12 @@ impl Sources<'_> {
             }));
             whole = merge::merge(whole, resolved.config)?;
         }
-        if !online && network::is_needed(&whole) {
-            return Ok(None);
-        }
         check_whole(&whole)?;
         origins.reverse();
-        Ok(Some(Decided {
+        Ok(Decided {
             config: whole,
             origins,
-        }))
+        })
     }
 
     /// What the image itself says.

@@ -1,21 +1,11 @@
-//! Whether a config can be had, and done, without the network.
+//! Whether a config that was decided on can be done without the network.
 
 use url::Url;
 
 use crate::config::spec;
 use crate::fetch::is_data;
 
-/// Whether the address is on the network.
-pub(super) fn needs(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https")
-}
-
-/// Whether the configs and authorities that it names are on the network.
-pub(super) fn is_needed_to_resolve(config: &spec::Config) -> bool {
-    of_section(&config.ignition).any(is_on_network)
-}
-
-/// Whether anything that it names is: files, keys, and the servers that unlock its volumes.
+/// Whether anything that it names is on the network: files, keys, and the servers that unlock its volumes.
 pub(super) fn is_needed(config: &spec::Config) -> bool {
     let storage = || config.storage.iter();
     let files = storage()
@@ -23,21 +13,7 @@ pub(super) fn is_needed(config: &spec::Config) -> bool {
         .flat_map(|file| file.contents.iter().chain(file.append.iter().flatten()));
     let volumes = || storage().flat_map(|storage| storage.luks.iter().flatten());
     let keys = volumes().filter_map(|volume| volume.key_file.as_ref());
-    volumes().any(is_unlocked_by_network)
-        || of_section(&config.ignition)
-            .chain(files)
-            .chain(keys)
-            .any(is_on_network)
-}
-
-/// What the section `ignition` names: configs and authorities.
-fn of_section(section: &spec::Ignition) -> impl Iterator<Item = &spec::Resource> {
-    let configs = section.config.iter().flat_map(|configs| {
-        let merged = configs.merge.iter().flatten();
-        configs.replace.iter().chain(merged)
-    });
-    let tls = section.security.iter().filter_map(|s| s.tls.as_ref());
-    configs.chain(tls.flat_map(|tls| tls.certificate_authorities.iter().flatten()))
+    volumes().any(is_unlocked_by_network) || files.chain(keys).any(is_on_network)
 }
 
 fn is_unlocked_by_network(volume: &spec::Luks) -> bool {
@@ -51,5 +27,5 @@ fn is_unlocked_by_network(volume: &spec::Luks) -> bool {
 fn is_on_network(resource: &spec::Resource) -> bool {
     let source = resource.source.as_deref().unwrap_or_default();
     // Not parsed, which would copy it.
-    !is_data(source) && Url::parse(source).is_ok_and(|url| needs(&url))
+    !is_data(source) && Url::parse(source).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
