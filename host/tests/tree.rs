@@ -49,7 +49,8 @@ fn started(root: &Path, tool: Tool) -> String {
     said.replace(&root.display().to_string(), "TREE")
 }
 
-const LIBRARIES: &str = "--library-path\nTREE/usr/lib/x86_64-linux-gnu:TREE/usr/lib/x86_64-linux-gnu/systemd:TREE/usr/lib/x86_64-linux-gnu/pulseaudio\n";
+const LIBRARIES: &str = "--library-path\nTREE/usr/lib/x86_64-linux-gnu:TREE/usr/lib/x86_64-linux-gnu/systemd:TREE/usr/lib/x86_64-linux-gnu/pulseaudio:\
+    TREE/usr/lib/x86_64-linux-gnu/swtpm\n";
 
 #[test]
 fn programs_start_through_the_trees_linker() {

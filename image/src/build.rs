@@ -20,7 +20,7 @@ use crate::lock::Lock;
 use crate::progress::{note, step};
 use crate::recipe::Recipe;
 use crate::resolve::{Mirrors, Resolver};
-use crate::step::settle::{self, Identity};
+use crate::step::settle::{self, Identity, Root};
 use crate::step::{compose, container, disk, esp, formats, initrd, lay, prune, sign, uki, usr};
 use crate::tools_tree;
 use crate::workspace::{Product, Workspace};
@@ -103,8 +103,12 @@ pub fn build(recipe: &Recipe, request: &Request) -> Result<Built, Error> {
     })?;
     step("containers", || containers(recipe, &workspace))?;
     let identity = identity(recipe, version);
+    let root = Root {
+        size: recipe.partitions.root,
+        encryption: recipe.encryption,
+    };
     step("settle", || {
-        settle::settle(&workspace.tree(), &tools, &identity)
+        settle::settle(&workspace.tree(), &tools, &identity, root)
     })?;
     step("prune", || prune(recipe, &workspace))?;
     step("usr", || usr(recipe, &workspace, &tools))?;
@@ -115,7 +119,7 @@ pub fn build(recipe: &Recipe, request: &Request) -> Result<Built, Error> {
         uki(recipe, &identity, root_hash, &initrd, &keys, &workspace)
     })?;
     step("esp", || esp(recipe, &entry, &keys, &workspace))?;
-    step("disk", || disk(recipe, root_hash, &workspace, &tools))?;
+    step("disk", || disk(recipe, root_hash, &workspace))?;
     step("formats", || formats(&request.formats, &workspace, &tools))?;
     let description = Description::new(recipe, version, root_hash, packages, &workspace);
     write(&workspace, Product::Lock, &lock.to_json()?)?;
@@ -294,12 +298,7 @@ fn esp(recipe: &Recipe, entry: &str, keys: &Keys, workspace: &Workspace) -> Resu
     esp::build(&workspace.scratch("esp"), recipe.partitions.esp, content)
 }
 
-fn disk(
-    recipe: &Recipe,
-    root_hash: RootHash,
-    workspace: &Workspace,
-    tools: &Tools,
-) -> Result<(), Error> {
+fn disk(recipe: &Recipe, root_hash: RootHash, workspace: &Workspace) -> Result<(), Error> {
     let sizes = recipe.partitions;
     let sizes = disk::Sizes {
         esp: sizes.esp,
@@ -315,7 +314,7 @@ fn disk(
         signature: &workspace.unfinished(Product::Signature),
         root_hash,
     };
-    disk::build(&workspace.unfinished(Product::Raw), sizes, content, tools)
+    disk::build(&workspace.unfinished(Product::Raw), sizes, content)
 }
 
 fn formats(formats: &[Format], workspace: &Workspace, tools: &Tools) -> Result<(), Error> {

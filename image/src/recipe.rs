@@ -12,6 +12,7 @@ mod written;
 use std::path::{Path, PathBuf};
 
 use acl_host::file;
+use serde::Deserialize;
 
 use crate::Error;
 use crate::oci::Reference;
@@ -31,6 +32,8 @@ pub struct Recipe {
     pub id: String,
     /// The sizes of the partitions.
     pub partitions: Partitions,
+    /// How ROOT is encrypted.
+    pub encryption: Encryption,
     /// Where packages come from.
     pub sources: Vec<Source>,
     /// What is laid into the tree as packages.
@@ -64,8 +67,19 @@ pub struct Partitions {
     pub verity: u64,
     /// A slot's signature partition.
     pub signature: u64,
-    /// The root partition of the disk image.
+    /// The least that ROOT may have; the disk image leaves that room.
     pub root: u64,
+}
+
+/// How the first boot encrypts ROOT. An existing ROOT is left as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encryption {
+    /// Not at all.
+    #[default]
+    Off,
+    /// LUKS2, with a key that the machine's TPM 2.0 gives out as long as Secure Boot trusts the same keys (PCR 7).
+    Tpm2,
 }
 
 /// One suite of a Debian archive.

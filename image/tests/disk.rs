@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use acl_host::cmdline::Cmdline;
 use acl_host::gpt::{Table, kind};
 use acl_host::slot::Slots;
-use acl_host::tool::{Tool, Tools};
+use acl_host::tool::Tool;
 use acl_host::verity::RootHash;
 use acl_image::step::disk::{self, Content, Sizes};
 
@@ -54,7 +54,7 @@ impl Inputs {
             signature: &self.path("signature"),
             root_hash: HASH.parse().unwrap(),
         };
-        disk::build(out, sizes, content, &Tools::host())
+        disk::build(out, sizes, content)
     }
 }
 
@@ -88,7 +88,6 @@ fn the_partitions_are_those_of_the_discoverable_partitions_specification() {
         (5, "_empty", kind::USR, 16, 4, read_only),
         (6, "_empty", kind::USR_VERITY, 20, 2, read_only),
         (7, "_empty", kind::USR_VERITY_SIG, 22, 1, read_only),
-        (8, "ROOT", kind::ROOT, 23, 64, 1 << 59),
     ];
     assert_eq!(
         found,
@@ -141,28 +140,6 @@ fn each_partition_holds_its_file() {
             "after {name}"
         );
     }
-}
-
-#[test]
-fn root_is_a_sound_file_system() {
-    let inputs = Inputs::new();
-    let out = inputs.path("disk.raw");
-    inputs.build(&out, SIZES).unwrap();
-    let root = inputs.path("root");
-    let mut bytes = vec![0; 64 << 20];
-    std::fs::File::open(&out)
-        .unwrap()
-        .read_exact_at(&mut bytes, 23 * MIB)
-        .unwrap();
-    acl_host::file::scratch(&root, &bytes).unwrap();
-    run(Tool::FsckExt4, ["-f", "-n", text(&root)]);
-    let superblock = &bytes[1024..2048];
-    assert_eq!(&superblock[0x78..0x7d], b"ROOT\0");
-    for (name, at) in [("made", 0x108), ("written", 0x30), ("checked", 0x40)] {
-        let time = u32::from_le_bytes(superblock[at..at + 4].try_into().unwrap());
-        assert_eq!(time, 1_750_000_000, "{name}");
-    }
-    assert!(!out.with_extension("root").exists());
 }
 
 #[test]

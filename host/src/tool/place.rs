@@ -27,10 +27,11 @@ pub(super) struct Program {
 }
 
 /// Where Debian keeps shared libraries that are not found without being told, below the tree's root.
-const LIBRARIES: [&str; 3] = [
+const LIBRARIES: [&str; 4] = [
     "usr/lib/x86_64-linux-gnu",
     "usr/lib/x86_64-linux-gnu/systemd",
     "usr/lib/x86_64-linux-gnu/pulseaudio",
+    "usr/lib/x86_64-linux-gnu/swtpm",
 ];
 
 /// Not in the `PATH` of an ordinary user of Debian, and yet the home of mkfs, veritysetup and apt-helper.
@@ -169,7 +170,7 @@ fn linker(tree: &Path) -> PathBuf {
 /// The path of a program in the tree, and the file that this path leads to.
 fn file_in_tree(tree: &Path, tool: &Tool) -> Result<(PathBuf, PathBuf)> {
     let name = tool.program();
-    ["usr/bin", "usr/sbin"]
+    ["usr/bin", "usr/sbin", "usr/libexec"]
         .map(|directory| tree.join(directory).join(&name))
         .into_iter()
         .map(|path| (path.clone(), inside(tree, path)))

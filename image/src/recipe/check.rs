@@ -11,8 +11,8 @@ use toml::Spanned;
 
 use super::written::{self, File};
 use super::{
-    Initrd, Layer, Named, Omission, Packages, Partitions, Place, Program, Recipe, Removal, Size,
-    Source, Take, Tools, merge::beside,
+    Encryption, Initrd, Layer, Named, Omission, Packages, Partitions, Place, Program, Recipe,
+    Removal, Size, Source, Take, Tools, merge::beside,
 };
 use crate::Error;
 use crate::step::prune;
@@ -35,6 +35,7 @@ pub(super) fn check(path: &Path, files: Vec<File>) -> Result<Recipe, Error> {
         add_initrd(&file, &mut recipe)?;
         replace(&mut image, file.recipe.image);
     }
+    recipe.encryption = image.encrypt_root.unwrap_or_default();
     (recipe.id, recipe.partitions) = required(path, image)?;
     if recipe.packages.install.is_empty() {
         return Err(missing(path, "packages.install"));
@@ -60,6 +61,7 @@ fn empty(path: &Path) -> Recipe {
             signature: 0,
             root: 0,
         },
+        encryption: Encryption::default(),
         sources: Vec::new(),
         packages: Packages {
             from: Vec::new(),
@@ -102,6 +104,7 @@ fn replace(image: &mut written::Image, by: written::Image) {
     image.verity = by.verity.or(image.verity);
     image.signature = by.signature.or(image.signature);
     image.root = by.root.or(image.root);
+    image.encrypt_root = by.encrypt_root.or(image.encrypt_root);
 }
 
 fn required(path: &Path, image: written::Image) -> Result<(String, Partitions), Error> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Place, Size};
+use super::{Encryption, Place, Size};
 use crate::Error;
 
 /// One file.
@@ -48,6 +48,7 @@ pub(super) struct Image {
     pub(super) verity: Option<Size>,
     pub(super) signature: Option<Size>,
     pub(super) root: Option<Size>,
+    pub(super) encrypt_root: Option<Encryption>,
 }
 
 #[derive(Debug, Deserialize)]

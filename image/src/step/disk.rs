@@ -3,14 +3,12 @@
 //! Every GUID that is not given by the root hash is derived from it, so the same content gives the same bytes.
 
 mod layout;
-mod root;
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use acl_host::guid::Guid;
-use acl_host::tool::Tools;
 use acl_host::verity::RootHash;
 use gptman::{GPT, GPTPartitionEntry};
 
@@ -31,7 +29,7 @@ pub struct Sizes {
     pub verity: u64,
     /// The signature of its root hash.
     pub signature: u64,
-    /// The writable file system.
+    /// The least that ROOT may have: room that the disk image leaves behind its partitions.
     pub root: u64,
 }
 
@@ -63,14 +61,15 @@ pub struct Content<'a> {
     pub root_hash: RootHash,
 }
 
-/// Writes the disk image: ESP, slot A filled, slot B empty, ROOT as an empty ext4. An old file is replaced.
+/// Writes the disk image: ESP, slot A filled, slot B empty, and room for ROOT, which the first boot makes. An old file
+/// is replaced.
 ///
 /// # Errors
 /// [`Error::PartitionSize`] and [`Error::PartitionTooSmall`] before anything is written; [`Error::ReadInput`],
-/// [`Error::WriteImage`], [`Error::LayOut`]; [`Error::Host`] from `mkfs.ext4`.
-pub fn build(out: &Path, sizes: Sizes, content: Content<'_>, tools: &Tools) -> Result<(), Error> {
+/// [`Error::WriteImage`], [`Error::LayOut`].
+pub fn build(out: &Path, sizes: Sizes, content: Content<'_>) -> Result<(), Error> {
     let partitions = layout::partitions(sizes, content);
-    layout::check(&partitions)?;
+    layout::check(&partitions, sizes.root)?;
     let failed = |source| Error::WriteImage {
         path: out.into(),
         source,
@@ -83,7 +82,7 @@ pub fn build(out: &Path, sizes: Sizes, content: Content<'_>, tools: &Tools) -> R
         .open(out)
         .map_err(failed)?;
     image
-        .set_len(layout::disk_size(&partitions))
+        .set_len(layout::disk_size(&partitions, sizes.root))
         .map_err(failed)?;
     write_table(&image, &partitions, derived(&content.root_hash, "disk")).map_err(|error| {
         Error::LayOut {
@@ -94,17 +93,6 @@ pub fn build(out: &Path, sizes: Sizes, content: Content<'_>, tools: &Tools) -> R
     for (start, partition) in layout::starts(&partitions) {
         if let Some(source) = partition.content {
             place(source, &image, start).map_err(failed)?;
-        }
-        if partition.label == layout::ROOT {
-            let file_system = root::make(
-                &out.with_extension("root"),
-                partition,
-                content.root_hash,
-                tools,
-            )?;
-            let placed = place(&file_system, &image, start).map_err(failed);
-            std::fs::remove_file(&file_system).map_err(failed)?;
-            placed?;
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ mod accounts;
 mod certificates;
 mod modules;
 mod release;
+mod root;
 mod units;
 
 use std::fs;
@@ -16,6 +17,7 @@ use acl_host::file;
 use acl_host::tool::Tools;
 
 pub use release::Identity;
+pub use root::Root;
 
 use crate::Error;
 
@@ -28,11 +30,12 @@ pub const FACTORY_ETC: &str = "usr/share/acl/etc";
 ///
 /// # Errors
 /// When a tool fails, or when the tree lacks what every image needs: one kernel, the account masters.
-pub fn settle(tree: &Path, tools: &Tools, identity: &Identity) -> Result<(), Error> {
+pub fn settle(tree: &Path, tools: &Tools, identity: &Identity, root: Root) -> Result<(), Error> {
     accounts::make(tree, tools)?;
     modules::index(tree, tools)?;
     certificates::bundle(tree)?;
     release::write(tree, identity)?;
+    root::define(tree, root)?;
     units::preset(tree, tools)?;
     move_etc(tree)
 }

@@ -9,14 +9,11 @@ use acl_host::verity::RootHash;
 use super::{Content, MIB, Sizes};
 use crate::Error;
 
-pub(super) const ROOT: &str = "ROOT";
 /// Label of a partition that an update may fill (systemd-sysupdate's `_empty`).
 const EMPTY: &str = "_empty";
 
 /// `GPT_FLAG_READ_ONLY` of UAPI.2.
 const READ_ONLY: u64 = 1 << 60;
-/// `GPT_FLAG_GROWFS` of UAPI.2: the file system is grown to the size of its partition.
-const GROW_FILE_SYSTEM: u64 = 1 << 59;
 
 /// One partition to be.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +28,7 @@ pub(super) struct Partition<'a> {
     pub(super) content: Option<&'a Path>,
 }
 
-/// The partitions in the order of the disk; ROOT last, so that it can grow.
+/// The partitions in the order of the disk. ROOT comes behind them at the first boot, so that it can grow.
 pub(super) fn partitions<'a>(sizes: Sizes, content: Content<'a>) -> Vec<Partition<'a>> {
     let root = &content.root_hash;
     let new = |name, label, kind, size, attributes| Partition {
@@ -74,28 +71,23 @@ pub(super) fn partitions<'a>(sizes: Sizes, content: Content<'a>) -> Vec<Partitio
         content: Some(content.esp),
         ..new("ESP", "ESP", kind::ESP, sizes.esp, 0)
     };
-    let writable = new(ROOT, ROOT, kind::ROOT, sizes.root, GROW_FILE_SYSTEM);
     [esp]
         .into_iter()
         .chain(a)
         .chain(slot(B, [EMPTY; 3]))
-        .chain([writable])
         .collect()
 }
 
-/// Refuses sizes that are no whole MiB, and files that do not fit: those of a slot must leave it a quarter to grow.
+/// Refuses sizes that are no whole MiB, that of ROOT included, and files that do not fit: those of a slot must leave it a
+/// quarter to grow.
 ///
 /// # Errors
 /// [`Error::PartitionSize`], [`Error::PartitionTooSmall`], [`Error::ReadInput`].
-pub(super) fn check(partitions: &[Partition<'_>]) -> Result<(), Error> {
+pub(super) fn check(partitions: &[Partition<'_>], root: u64) -> Result<(), Error> {
+    whole("ROOT", root)?;
     for partition in partitions {
         let Partition { name, size, .. } = *partition;
-        if size == 0 || size % MIB != 0 {
-            return Err(Error::PartitionSize {
-                partition: name,
-                size,
-            });
-        }
+        whole(name, size)?;
         let Some(path) = partition.content else {
             continue;
         };
@@ -125,6 +117,13 @@ pub(super) fn check(partitions: &[Partition<'_>]) -> Result<(), Error> {
     Ok(())
 }
 
+fn whole(partition: &'static str, size: u64) -> Result<(), Error> {
+    match size > 0 && size.is_multiple_of(MIB) {
+        true => Ok(()),
+        false => Err(Error::PartitionSize { partition, size }),
+    }
+}
+
 /// Each partition with the byte it starts at; the first MiB is the table's.
 pub(super) fn starts<'p, 'a>(
     partitions: &'p [Partition<'a>],
@@ -136,9 +135,10 @@ pub(super) fn starts<'p, 'a>(
     })
 }
 
-/// Bytes of the whole disk: a MiB before and one behind the partitions, for the two copies of the table.
-pub(super) fn disk_size(partitions: &[Partition<'_>]) -> u64 {
+/// Bytes of the whole disk: the partitions, room for ROOT, a MiB before and one behind for the two copies of the table.
+pub(super) fn disk_size(partitions: &[Partition<'_>], root: u64) -> u64 {
     2 * MIB
+        + root
         + partitions
             .iter()
             .map(|partition| partition.size)
