@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 
-use crate::credentials::Credentials;
+use crate::handover::Handover;
 use crate::machine::{Machine, Parts};
 use crate::node::{Node, STAGE, Status, TRIAL};
 use crate::releases::{self, Release};
@@ -35,7 +35,7 @@ pub struct Stop {
 pub fn settled() -> Result<Stop> {
     static MADE: Mutex<Option<Stop>> = Mutex::new(None);
     once(&MADE, || {
-        let mut node = Fresh::copy("settled")?.boot(Credentials::default())?;
+        let mut node = Fresh::copy("settled")?.boot(Handover::default())?;
         let status = node.wait_for_state("idle", TRIAL)?;
         stop("settled", node, status)
     })
@@ -50,7 +50,7 @@ pub fn armed() -> Result<Stop> {
     once(&MADE, || {
         let from = settled()?;
         let site = site("armed")?;
-        let mut node = from.boot("armed", site.credentials()?)?;
+        let mut node = from.boot("armed", site.handover()?)?;
         let status = node.stage()?;
         stop("armed", node, status)
     })
@@ -64,7 +64,7 @@ pub fn committed() -> Result<Stop> {
     static MADE: Mutex<Option<Stop>> = Mutex::new(None);
     once(&MADE, || {
         let site = site("committed")?;
-        let mut node = armed()?.boot("committed", site.credentials()?)?;
+        let mut node = armed()?.boot("committed", site.handover()?)?;
         let status = node.wait_for_state("committed|rolled-back", STAGE)?;
         stop("committed", node, status)
     })
@@ -84,8 +84,8 @@ impl Stop {
     ///
     /// # Errors
     /// When it does not come up.
-    pub fn boot(&self, name: &str, credentials: Credentials) -> Result<Node> {
-        Node::wait_for(self.copy(name)?.switch_on(credentials)?)
+    pub fn boot(&self, name: &str, handover: Handover) -> Result<Node> {
+        Node::wait_for(self.copy(name)?.switch_on(handover)?)
     }
 
     /// A copy of it that may be changed.
@@ -101,7 +101,7 @@ impl Stop {
 }
 
 /// A copy of a machine, to be changed and switched on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fresh {
     /// What its logs are called.
     pub name: String,
@@ -123,10 +123,28 @@ impl Fresh {
     /// # Errors
     /// When the release cannot be built or the keys cannot be enrolled.
     pub fn copy(name: &str) -> Result<Self> {
-        let build = Release::First.build()?;
+        Self::of(Release::First, name)
+    }
+
+    /// The same of another release.
+    ///
+    /// # Errors
+    /// As [`Self::copy`].
+    pub fn of(release: Release, name: &str) -> Result<Self> {
+        let build = release.build()?;
         Self::make(name, &build.disk(), |variables| {
             firmware::enrol(&workspace::tools()?, &releases::keys()?, variables)
         })
+    }
+
+    /// Makes its disk so many MiB larger, as an operator does with a new machine's.
+    ///
+    /// # Errors
+    /// When the file cannot be enlarged.
+    pub fn enlarge(self, mib: u64) -> Result<Self> {
+        let disk = std::fs::File::options().write(true).open(&self.disk)?;
+        disk.set_len(disk.metadata()?.len() + (mib << 20))?;
+        Ok(self)
     }
 
     /// Gives it a further disk of so many MiB, with nothing on it.
@@ -167,8 +185,8 @@ impl Fresh {
 
     /// Gives QEMU further arguments, as [`Parts::hardware`].
     #[must_use]
-    pub fn with_hardware<const N: usize>(mut self, arguments: [&str; N]) -> Self {
-        self.hardware.extend(arguments.map(str::to_owned));
+    pub fn with_hardware<const N: usize>(mut self, arguments: [impl Into<String>; N]) -> Self {
+        self.hardware.extend(arguments.map(Into::into));
         self
     }
 
@@ -176,19 +194,19 @@ impl Fresh {
     ///
     /// # Errors
     /// When QEMU does not start.
-    pub fn switch_on(self, credentials: Credentials) -> Result<Machine> {
-        self.power(credentials, None)
+    pub fn switch_on(self, handover: Handover) -> Result<Machine> {
+        self.power(handover, None)
     }
 
     /// Switches it on; `watcher` sees each line of the console.
     ///
     /// # Errors
     /// When QEMU does not start.
-    pub fn switch_on_with(self, credentials: Credentials, watcher: Watcher) -> Result<Machine> {
-        self.power(credentials, Some(watcher))
+    pub fn switch_on_with(self, handover: Handover, watcher: Watcher) -> Result<Machine> {
+        self.power(handover, Some(watcher))
     }
 
-    fn power(self, credentials: Credentials, watcher: Option<Watcher>) -> Result<Machine> {
+    fn power(self, handover: Handover, watcher: Option<Watcher>) -> Result<Machine> {
         Machine::switch_on(
             &workspace::tools()?,
             Parts {
@@ -196,7 +214,7 @@ impl Fresh {
                 disk: self.disk.clone(),
                 extra: self.extra,
                 variables: self.variables,
-                credentials,
+                handover,
                 network: self.network,
                 hardware: self.hardware,
                 discard: self.disk.parent().map(Path::to_owned),
@@ -209,8 +227,8 @@ impl Fresh {
     ///
     /// # Errors
     /// When it does not come up.
-    pub fn boot(self, credentials: Credentials) -> Result<Node> {
-        Node::wait_for(self.switch_on(credentials)?)
+    pub fn boot(self, handover: Handover) -> Result<Node> {
+        Node::wait_for(self.switch_on(handover)?)
     }
 
     fn make(name: &str, from: &Path, variables: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
@@ -233,7 +251,9 @@ impl Fresh {
     }
 }
 
-fn stop(name: &str, node: Node, status: Status) -> Result<Stop> {
+fn stop(name: &str, mut node: Node, status: Status) -> Result<Stop> {
+    // The next boot of a copy has a config of its own.
+    node.aclctl_ok("provision reset --yes")?;
     node.shut_down()?;
     let directory = workspace::directory("machines")?.join(name);
     Ok(Stop {

@@ -15,8 +15,8 @@ use acl_host::tool::{Running, Tool, Tools};
 use anyhow::{Context, Error, Result, anyhow, bail};
 
 use crate::accelerator::{Accelerator, firmware_directories};
-use crate::credentials::Credentials;
 use crate::firmware;
+use crate::handover::Handover;
 use crate::qmp::Qmp;
 use crate::shell::{Output, Shell};
 use crate::transcript::{Transcript, Watcher};
@@ -42,7 +42,7 @@ pub struct Parts {
     /// Its firmware's variables, which it may write to.
     pub variables: PathBuf,
     /// What the hypervisor hands over.
-    pub credentials: Credentials,
+    pub handover: Handover,
     /// Further options of QEMU's user network, such as `hostfwd=tcp:127.0.0.1:2222-:22`.
     pub network: Vec<String>,
     /// Further arguments of QEMU: devices, what SMBIOS says.
@@ -89,7 +89,7 @@ impl Machine {
             .args(accelerator.arguments())
             .args(board(tools, &parts))
             .args(ports.arguments())
-            .args(parts.credentials.arguments())
+            .args(parts.handover.arguments())
             .stderr(File::create(&messages)?)
             .spawn()?;
         progress(&parts.name, format_args!("on, {accelerator:?}"));

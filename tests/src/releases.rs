@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::stamp::{Inputs, reuse};
 use crate::workspace::{self, Program};
 
-/// A release of the pair, or the broken one.
+/// A release of the pair, or one made for a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
     /// From the main archive.
@@ -20,6 +20,8 @@ pub enum Release {
     Second,
     /// Its containerd cannot start.
     Broken,
+    /// As the second, and its ROOT is encrypted with the TPM.
+    Encrypted,
 }
 
 /// A built release.
@@ -54,7 +56,7 @@ pub struct Files {
 }
 
 impl Release {
-    /// All of them, oldest first.
+    /// Those that a repository offers, oldest first.
     pub const ALL: [Self; 3] = [Self::First, Self::Second, Self::Broken];
 
     /// Its version.
@@ -63,6 +65,7 @@ impl Release {
             Self::First => "1.0.0",
             Self::Second => "1.1.0",
             Self::Broken => "1.2.0",
+            Self::Encrypted => "1.1.0~encrypted",
         }
     }
 
@@ -70,6 +73,7 @@ impl Release {
         match self {
             Self::First | Self::Second => workspace::RECIPE,
             Self::Broken => "tests/data/broken-containerd/recipe.toml",
+            Self::Encrypted => "tests/data/encrypted-root/recipe.toml",
         }
     }
 
@@ -123,6 +127,7 @@ impl Release {
             "updater/daemon/dist",
             "provisioning/dist",
             "tests/data/broken-containerd",
+            "tests/data/encrypted-root",
         ] {
             inputs = inputs.path(&root.join(tree))?;
         }

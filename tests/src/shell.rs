@@ -1,8 +1,8 @@
 //! A root shell on the machine's second serial port.
 //!
-//! It comes into an unmodified image as an extra unit in a credential of the hypervisor ([`crate::credentials`]), so
-//! it is not there on a machine that nobody tests. Each boot announces itself by its boot ID: that is also how a
-//! test knows that the machine has rebooted.
+//! It comes into an unmodified image as a unit of the config of the first boot ([`crate::handover`]), so it is not there
+//! on a machine that nobody tests. Each boot announces itself by its boot ID: that is also how a test knows that the
+//! machine has rebooted.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;

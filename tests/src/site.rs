@@ -7,14 +7,14 @@ use std::process::Stdio;
 use acl_host::tool::Running;
 use anyhow::{Context, Result};
 
-use crate::credentials::Credentials;
 use crate::gate::Gate;
+use crate::handover::Handover;
 use crate::repository::{CHANNEL, Repository};
 use crate::workspace::Program;
 
 /// The host, as a machine sees it over QEMU's user-mode network.
 const HOST: &str = "10.0.2.2";
-const TRUSTED_ROOT: &str = "/run/acl/trust/root.json";
+const TRUSTED_ROOT: &str = "/etc/acl/trust/root.json";
 
 /// A running update server.
 #[derive(Debug)]
@@ -55,25 +55,25 @@ impl Site {
         &self.repository
     }
 
-    /// Credentials that have a machine take its updates from here, and do nothing unless it is told to.
+    /// A handover that has a machine take its updates from here, and do nothing unless it is told to.
     ///
     /// # Errors
     /// When the root of trust cannot be read.
-    pub fn credentials(&self) -> Result<Credentials> {
-        self.credentials_with("automatic = \"off\"\n")
+    pub fn handover(&self) -> Result<Handover> {
+        self.handover_with("automatic = \"off\"\n")
     }
 
-    /// As [`Self::credentials`], with `settings` instead of an agent that waits to be told.
+    /// As [`Self::handover`], with `settings` instead of an agent that waits to be told.
     ///
     /// # Errors
     /// When the root of trust cannot be read.
-    pub fn credentials_with(&self, settings: &str) -> Result<Credentials> {
+    pub fn handover_with(&self, settings: &str) -> Result<Handover> {
         let port = self.gate.address().port();
         let config = format!(
             "server = \"http://{HOST}:{port}/\"\nroot = \"{TRUSTED_ROOT}\"\nchannel = \"{CHANNEL}\"\n{settings}"
         );
-        Ok(Credentials::default()
-            .file("/run/acl/updater.d/50-site.toml", 0o644, config)
+        Ok(Handover::default()
+            .file("/etc/acl/updater.d/50-site.toml", 0o644, config)
             .file(TRUSTED_ROOT, 0o644, self.repository.root()?))
     }
 }

@@ -18,10 +18,10 @@ const RULE: &str = r#"polkit.addRule(function(action, subject) {
 #[test]
 fn a_user_may_do_what_a_rule_allows_and_nothing_else() -> anyhow::Result<()> {
     let site = journey::site("polkit")?;
-    let credentials =
-        site.credentials()?
-            .file("/etc/polkit-1/rules.d/50-test.rules.off", 0o644, RULE);
-    let mut node = journey::settled()?.boot("polkit", credentials)?;
+    let handover = site
+        .handover()?
+        .file("/etc/polkit-1/rules.d/50-test.rules.off", 0o644, RULE);
+    let mut node = journey::settled()?.boot("polkit", handover)?;
     let shown = node.machine().ask(&format!("{AS_NOBODY} status --json"))?;
     assert!(shown.contains("\"schema\""), "{shown}");
     for verb in ["check", "stage", "apply", "rollback", "retry"] {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use acl_host::signature::VeritySignature;
-use acl_tests::credentials::Credentials;
+use acl_tests::handover::Handover;
 use acl_tests::machine::BOOT;
 use acl_tests::releases::Release;
 use acl_tests::{disk, journey};
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 #[test]
 fn every_link_is_verified() -> anyhow::Result<()> {
-    let mut node = journey::settled()?.boot("verified", Credentials::default())?;
+    let mut node = journey::settled()?.boot("verified", Handover::default())?;
     let machine = node.machine();
     // The variable's value follows four bytes of attributes (UEFI 2.10, 3.3 and 8.2).
     let secure_boot = machine.ask("od -An -tu1 -j4 /sys/firmware/efi/efivars/SecureBoot-*")?;
@@ -35,7 +35,7 @@ fn every_link_is_verified() -> anyhow::Result<()> {
 fn a_changed_boot_loader_is_not_started() -> anyhow::Result<()> {
     let fresh = journey::settled()?.copy("boot-loader")?;
     disk::flip_esp_file(&fresh.disk, "EFI/BOOT/BOOTX64.EFI")?;
-    let machine = fresh.switch_on(Credentials::default())?;
+    let machine = fresh.switch_on(Handover::default())?;
     machine.wait_for(0, "Access Denied", BOOT)?;
     machine.wait_for(0, "BdsDxe: No bootable option", BOOT)?;
     Ok(())
@@ -50,7 +50,7 @@ fn the_kernel_refuses_a_root_hash_without_its_signature() -> anyhow::Result<()> 
     let of_another = format!("{none},root-hash-signature=base64:{other}");
     for (name, options) in [("no-signature", none), ("other-signature", of_another)] {
         let fresh = journey::settled()?.copy(name)?;
-        let machine = fresh.switch_on(Credentials::default().kernel_arguments(&options))?;
+        let machine = fresh.switch_on(Handover::default().kernel_arguments(&options))?;
         machine.wait_for(0, "verity: Root hash verification failed", BOOT)?;
         let given_up = "acl: the initrd could not bring up the system; rebooting";
         machine.wait_for(0, given_up, BOOT)?;
@@ -67,7 +67,7 @@ fn signature_of(release: Release) -> anyhow::Result<Vec<u8>> {
 
 #[test]
 fn an_idle_machine_has_no_failed_units() -> anyhow::Result<()> {
-    let mut node = journey::settled()?.boot("idle", Credentials::default())?;
+    let mut node = journey::settled()?.boot("idle", Handover::default())?;
     let state = node.machine().run("systemctl is-system-running --wait")?;
     if state.text != "running" {
         let error = anyhow::anyhow!("the machine is {}", state.text);

@@ -17,7 +17,7 @@ fn the_older_release_comes_back_after_three_tries() -> anyhow::Result<()> {
         disk::partition(&fresh.disk, "USR-B")?.start + SUPERBLOCK,
     )?;
     let site = journey::site("corrupt-slot")?;
-    let machine = fresh.switch_on(site.credentials()?)?;
+    let machine = fresh.switch_on(site.handover()?)?;
     let mut from = 0;
     for _ in 0..3 {
         from = machine.wait_for(from, "is corrupted", BOOT)?;

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::time::Duration;
 
-use acl_tests::credentials::Credentials;
+use acl_tests::handover::Handover;
 use acl_tests::machine::{Machine, Parts};
 use acl_tests::{firmware, releases, workspace};
 
@@ -21,7 +21,7 @@ fn an_empty_disk_fails_with_the_end_of_the_console() -> anyhow::Result<()> {
         disk,
         extra: Vec::new(),
         variables,
-        credentials: Credentials::default(),
+        handover: Handover::default(),
         network: Vec::new(),
         hardware: Vec::new(),
         discard: Some(directory),

@@ -1,6 +1,6 @@
 //! The first boot makes the machine what its Ignition config says, once; or the machine does not come up.
 
-use acl_tests::credentials::Credentials;
+use acl_tests::handover::Handover;
 use acl_tests::journey::Fresh;
 use acl_tests::machine::BOOT;
 use acl_tests::node::TRIAL;
@@ -31,8 +31,8 @@ fn config() -> Value {
 
 #[test]
 fn the_machine_is_what_the_config_says() -> anyhow::Result<()> {
-    let credentials = Credentials::default().config(&config().to_string());
-    let mut node = Fresh::copy("first-boot")?.boot(credentials)?;
+    let handover = Handover::default().config(&config().to_string());
+    let mut node = Fresh::copy("first-boot")?.boot(handover)?;
     node.wait_for_state("idle", TRIAL)?;
     let machine = node.machine();
     let look = "cd /; stat -c '%n %A %U %G' var/lib/site etc/site.conf etc/site.link etc/merged \
@@ -87,8 +87,8 @@ fn a_config_is_fetched_over_http() -> anyhow::Result<()> {
     let config = json!({
         "ignition": {"version": "3.4.0", "config": {"merge": [{"source": pages.url("/moved")}]}},
     });
-    let credentials = Credentials::default().config(&config.to_string());
-    let mut node = Fresh::copy("first-boot-http")?.boot(credentials)?;
+    let handover = Handover::default().config(&config.to_string());
+    let mut node = Fresh::copy("first-boot-http")?.boot(handover)?;
     // The network of the system itself comes up after the initrd's.
     node.wait_for_state("idle", TRIAL)?;
     let machine = node.machine();
@@ -104,7 +104,7 @@ fn a_config_that_cannot_be_followed_keeps_the_machine_down() -> anyhow::Result<(
     let wrong =
         r#"{"ignition": {"version": "3.4.0"}, "storage": {"files": [{"path": "relative"}]}}"#;
     let fresh = Fresh::copy("first-boot-fails")?;
-    let machine = fresh.switch_on(Credentials::default().config(wrong))?;
+    let machine = fresh.switch_on(Handover::default().config(wrong))?;
     let told = machine.wait_for(0, "the first boot failed at its stage fetch", BOOT)?;
     machine.wait_for(
         told,

@@ -1,7 +1,7 @@
 //! The first boot partitions a blank disk, makes an array, an encrypted volume and every file system on it, and fills
 //! them; the system finds them again by itself.
 
-use acl_tests::credentials::Credentials;
+use acl_tests::handover::Handover;
 use acl_tests::journey::Fresh;
 use acl_tests::machine::BOOT;
 use acl_tests::node::TRIAL;
@@ -74,7 +74,7 @@ fn unit(name: &str, rest: &str) -> Value {
 #[test]
 fn the_disk_is_what_the_config_says() -> anyhow::Result<()> {
     let fresh = Fresh::copy("first-boot-disks")?.with_blank_disk(1500)?;
-    let mut node = fresh.boot(Credentials::default().config(&config().to_string()))?;
+    let mut node = fresh.boot(Handover::default().config(&config().to_string()))?;
     node.wait_for_state("idle", TRIAL)?;
     let machine = node.machine();
     let look = "cd /var; for at in raid luks xfs btrfs vfat; do findmnt -rno TARGET,FSTYPE /var/$at; cat $at/hello; echo; done; \

@@ -9,7 +9,7 @@ use acl_tests::azure::Azure;
 use acl_tests::azure::documents::{self, Profile, line, report};
 use acl_tests::azure::medium::Medium;
 use acl_tests::azure::service::{Reply, Script, Service};
-use acl_tests::credentials::Credentials;
+use acl_tests::handover::{self, Handover};
 use acl_tests::journey::Fresh;
 use acl_tests::machine::{BOOT, Machine};
 use acl_tests::node::TRIAL;
@@ -108,7 +108,9 @@ impl Scene {
 
 #[test]
 fn a_node_of_aks_is_what_its_custom_data_says() -> anyhow::Result<()> {
-    let config = aks::config()?.to_string();
+    let mut config = aks::config()?;
+    handover::add_shell(&mut config);
+    let config = config.to_string();
     let scene = Scene::set("first-boot-azure", |profile| Medium {
         // As on Azure: the same twice.
         environment: profile.environment(Some(&STANDARD.encode(&config))),
@@ -121,7 +123,7 @@ fn a_node_of_aks_is_what_its_custom_data_says() -> anyhow::Result<()> {
         key,
         stranger,
     } = scene;
-    let mut node = fresh.boot(Credentials::default())?;
+    let mut node = fresh.boot(Handover::default())?;
     node.wait_for_state("idle", TRIAL)?;
 
     let record = node.aclctl_ok("provision status --json")?;
@@ -267,11 +269,10 @@ fn a_node_whose_custom_data_is_damaged_stays_down() -> anyhow::Result<()> {
         environment: profile.environment(None),
         custom_data: Some(config.clone()),
     })?;
-    let machine = fresh.switch_on(Credentials::default())?;
+    let machine = fresh.switch_on(Handover::default())?;
 
     let shown = format!("acl: the first boot failed at its stage files: {reason}");
-    // Longer than a boot: both services keep it waiting, and the report comes last.
-    machine.wait_for(0, &shown, BOOT * 2)?;
+    machine.wait_for(0, &shown, BOOT)?;
     let console = machine.console().tail(usize::MAX);
     for up in ["Welcome to ACL", "Multi-User System", " login: "] {
         assert!(!console.contains(up), "{console}");

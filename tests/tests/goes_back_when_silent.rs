@@ -1,6 +1,6 @@
 //! A release on trial that never comes as far as its health checks is left all the same.
 
-use acl_tests::credentials::Credentials;
+use acl_tests::handover::Handover;
 use acl_tests::journey;
 use acl_tests::node::TRIAL;
 use acl_tests::releases::Release;
@@ -17,32 +17,32 @@ const ENDLESS: &str = "Before=boot-complete.target\n\
 const NEEDS_ENDLESS: &str =
     "[Unit]\nRequires=endless.service\nAfter=endless.service\nJobTimeoutSec=1min\n";
 
-/// Units that come by credentials are in the initrd as well.
+/// Units that come by credentials are in the initrd as well; those of the config are not.
 const IN_THE_INITRD: &str = "ConditionPathExists=/etc/initrd-release";
-const AFTER_THE_INITRD: &str = "ConditionPathExists=!/etc/initrd-release";
+const ANYWHERE: &str = "";
 
 #[test]
 fn a_system_that_cannot_mount_its_disks_is_left_after_one_try() -> anyhow::Result<()> {
-    let credentials = Credentials::default()
-        .unit("var-broken.mount", &unit(AFTER_THE_INITRD, BROKEN))
+    let handover = Handover::default()
+        .unit("var-broken.mount", &unit(ANYWHERE, BROKEN))
         .drop_in("local-fs.target", NEEDS_BROKEN);
-    left("no-mount", credentials, (1, "once"))
+    left("no-mount", handover, (1, "once"))
 }
 
 #[test]
 fn an_initrd_that_cannot_bring_up_the_system_is_left_after_three() -> anyhow::Result<()> {
-    let credentials = Credentials::default()
-        .unit("var-broken.mount", &unit(IN_THE_INITRD, BROKEN))
-        .drop_in("local-fs.target", NEEDS_BROKEN);
-    left("no-initrd", credentials, (3, "3 times"))
+    let handover = Handover::default()
+        .credential_unit("var-broken.mount", &unit(IN_THE_INITRD, BROKEN))
+        .credential_drop_in("local-fs.target", NEEDS_BROKEN);
+    left("no-initrd", handover, (3, "3 times"))
 }
 
 #[test]
 fn a_trial_without_an_end_is_left_after_one_try() -> anyhow::Result<()> {
-    let credentials = Credentials::default()
-        .unit("endless.service", &unit(AFTER_THE_INITRD, ENDLESS))
+    let handover = Handover::default()
+        .unit("endless.service", &unit(ANYWHERE, ENDLESS))
         .drop_in("boot-complete.target", NEEDS_ENDLESS);
-    left("endless", credentials, (1, "once"))
+    left("endless", handover, (1, "once"))
 }
 
 /// A unit for the second release only: the first has to come up.
@@ -51,10 +51,10 @@ fn unit(condition: &str, rest: &str) -> String {
     format!("[Unit]\nConditionOSRelease=IMAGE_VERSION={version}\n{condition}\n{rest}")
 }
 
-/// Boots the armed release with `credentials`: it has to be left after so many tries.
-fn left(name: &str, credentials: Credentials, (tries, told): (u32, &str)) -> anyhow::Result<()> {
+/// Boots the armed release with `handover`: it has to be left after so many tries.
+fn left(name: &str, handover: Handover, (tries, told): (u32, &str)) -> anyhow::Result<()> {
     let (first, second) = (Release::First.version(), Release::Second.version());
-    let mut node = journey::armed()?.boot(name, credentials)?;
+    let mut node = journey::armed()?.boot(name, handover)?;
     if node.running()? == second {
         // The shell had come up before the release was left.
         node.wait_until_running(first, 1)?;

@@ -10,7 +10,7 @@ fn the_broken_release_is_left_and_remembered() -> anyhow::Result<()> {
     let (second, broken) = (Release::Second.version(), Release::Broken.version());
     let site = journey::site("unhealthy")?;
     site.repository().promote(Release::Broken)?;
-    let mut node = journey::committed()?.boot("unhealthy", site.credentials()?)?;
+    let mut node = journey::committed()?.boot("unhealthy", site.handover()?)?;
     node.stage()?;
     let _ = node.aclctl("apply");
     node.wait_until_running(broken, 1)?;

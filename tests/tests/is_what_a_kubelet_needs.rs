@@ -1,6 +1,6 @@
 //! The kernel's settings and modules are what a kubelet needs, and the clock is kept.
 
-use acl_tests::credentials::Credentials;
+use acl_tests::handover::Handover;
 use acl_tests::journey::Fresh;
 use acl_tests::node::TRIAL;
 use anyhow::Result;
@@ -42,8 +42,8 @@ fn settings_modules_and_time() -> Result<()> {
         "contents": {"source": format!("data:;base64,{}", STANDARD.encode(NETWORK))},
     });
     let config = json!({"ignition": {"version": "3.4.0"}, "storage": {"files": [network]}});
-    let credentials = Credentials::default().config(&config.to_string());
-    let mut node = Fresh::copy("node")?.boot(credentials)?;
+    let handover = Handover::default().config(&config.to_string());
+    let mut node = Fresh::copy("node")?.boot(handover)?;
     node.wait_for_state("idle", TRIAL)?;
     let machine = node.machine();
 

@@ -12,7 +12,7 @@ fn the_older_release_boots_on_request() -> anyhow::Result<()> {
     assert_eq!(disk::entries(&committed.disk)?, both);
 
     let site = journey::site("rollback")?;
-    let mut node = committed.boot("rollback", site.credentials()?)?;
+    let mut node = committed.boot("rollback", site.handover()?)?;
     assert_eq!(node.running()?, second);
     // The machine goes down under the command: its answer may be lost.
     let _ = node.aclctl("rollback");

@@ -6,7 +6,7 @@ use acl_tests::releases::Release;
 #[test]
 fn it_is_told_and_nothing_is_touched() -> anyhow::Result<()> {
     let site = journey::site("full-esp")?;
-    let mut node = journey::settled()?.boot("full-esp", site.credentials()?)?;
+    let mut node = journey::settled()?.boot("full-esp", site.handover()?)?;
     let entries = node.entries()?;
     let partitions = "lsblk --noheadings --raw --output NAME,PARTLABEL,PARTUUID /dev/vda";
     let before = node.machine().ask(partitions)?;

@@ -19,7 +19,7 @@ const TABLE: [(&str, &str); 5] = [
 #[test]
 fn the_error_names_it_and_nothing_is_touched() -> anyhow::Result<()> {
     let site = journey::site("flipped")?;
-    let mut node = journey::settled()?.boot("flipped", site.credentials()?)?;
+    let mut node = journey::settled()?.boot("flipped", site.handover()?)?;
     let before = untouched(&mut node)?;
     for (path, named) in TABLE {
         site.gate.set_rule(move |asked, before| {

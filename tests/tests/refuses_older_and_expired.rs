@@ -16,7 +16,7 @@ fn time_does_not_run_backwards() -> anyhow::Result<()> {
     expired.refresh(&["--timestamp-expires", "1s"])?;
 
     let mut site = Site::serve(repository)?;
-    let mut node = journey::settled()?.boot("older", site.credentials()?)?;
+    let mut node = journey::settled()?.boot("older", site.handover()?)?;
     let entries = node.entries()?;
     node.aclctl_ok("check")?;
     assert_eq!(

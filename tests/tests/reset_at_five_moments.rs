@@ -15,10 +15,10 @@ const HOLD: &str = "#!/bin/bash\nwhile [ -e /var/lib/acl-test-hold ]; do sleep 1
 fn a_whole_release_boots_and_the_update_is_finished() -> anyhow::Result<()> {
     let (first, second) = (Release::First.version(), Release::Second.version());
     let site = journey::site("reset")?;
-    let credentials = site
-        .credentials_with("automatic = \"off\"\n[health]\ncheck_timeout = \"4m\"\n")?
+    let handover = site
+        .handover_with("automatic = \"off\"\n[health]\ncheck_timeout = \"4m\"\n")?
         .file("/etc/acl/health.d/50-hold", 0o755, HOLD);
-    let mut node = journey::settled()?.boot("reset", credentials)?;
+    let mut node = journey::settled()?.boot("reset", handover)?;
 
     // 1. In the middle of writing.
     site.gate

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use acl_image::oci;
-use acl_tests::credentials::Credentials;
 use acl_tests::cri::message::{
     Container, ContainerConfig, ContainerMetadata, ContainerStatus, ContainerStatusResponse,
     CreateContainer, EXITED, Empty, ExecSync, Executed, ImageSpec, Images, LinuxContainerConfig,
@@ -13,6 +12,7 @@ use acl_tests::cri::message::{
     StopContainer, Version,
 };
 use acl_tests::cri::{Cri, Proxy};
+use acl_tests::handover::Handover;
 use acl_tests::journey::Fresh;
 use acl_tests::node::TRIAL;
 use acl_tests::wire::Wire;
@@ -37,7 +37,7 @@ fn a_container_is_run_through_cri() -> Result<()> {
         .with_network(proxy.forward())
         .with_hardware(wire.arguments().each_ref().map(String::as_str))
         .with_disk_of(&workload()?)?;
-    let mut node = fresh.boot(Credentials::default().config(&config().to_string()))?;
+    let mut node = fresh.boot(Handover::default().config(&config().to_string()))?;
     node.wait_for_state("idle", TRIAL)?;
     let machine = node.machine();
     let failed = machine.ask("systemctl --failed --no-legend --plain")?;

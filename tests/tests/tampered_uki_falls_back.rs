@@ -11,7 +11,7 @@ fn the_older_release_comes_back() -> anyhow::Result<()> {
     let fresh = journey::armed()?.copy("tampered-uki")?;
     disk::flip_esp_file(&fresh.disk, &format!("EFI/Linux/acl_{second}+3.efi"))?;
     let site = journey::site("tampered-uki")?;
-    let machine = fresh.switch_on(site.credentials()?)?;
+    let machine = fresh.switch_on(site.handover()?)?;
     let mut from = 0;
     for _ in 0..3 {
         from = machine.wait_for(from, "Access denied", BOOT)?;

@@ -104,9 +104,8 @@ fn publish() -> Result<Site> {
 }
 
 fn switch_on(site: &Site) -> Result<Node> {
-    let credentials = site.credentials_with(BY_ITSELF)?;
-    let machine: Machine =
-        Fresh::copy("demo")?.switch_on_with(credentials, milestones::watcher())?;
+    let handover = site.handover_with(BY_ITSELF)?;
+    let machine: Machine = Fresh::copy("demo")?.switch_on_with(handover, milestones::watcher())?;
     let node = Node::wait_for(machine)?;
     note(format_args!("the machine is up"));
     Ok(node)

@@ -1,0 +1,54 @@
+//! A recipe's ROOT is encrypted by the first boot, with a key that only this machine's TPM gives out.
+
+use std::time::Duration;
+
+use acl_tests::handover::Handover;
+use acl_tests::journey::Fresh;
+use acl_tests::node::TRIAL;
+use acl_tests::releases::Release;
+use acl_tests::tpm::Tpm;
+use acl_tests::workspace;
+
+const SECRET: &str = "the tide turns at half past four";
+
+#[test]
+fn and_unlocked_by_it_alone() -> anyhow::Result<()> {
+    let tools = workspace::tools()?;
+    let scratch = workspace::scratch("encrypted")?;
+    let fresh = Fresh::of(Release::Encrypted, "encrypted")?;
+    let with = |name: &str| -> anyhow::Result<_> {
+        let tpm = Tpm::start(&tools, &scratch.join(name))?;
+        Ok((fresh.clone().with_hardware(tpm.hardware()), tpm))
+    };
+    for boot in ["first", "second"] {
+        let (fresh, _tpm) = with("tpm")?;
+        let mut node = fresh.boot(Handover::default())?;
+        node.wait_for_state("idle", TRIAL)?;
+        let machine = node.machine();
+        assert_eq!(machine.ask("findmnt -no SOURCE /")?, "/dev/mapper/root");
+        assert!(
+            machine
+                .ask("cryptsetup status root")?
+                .contains("type:    LUKS2")
+        );
+        machine.ask(&format!("echo {SECRET} {boot} >> /var/secret; sync"))?;
+        let lines = machine.ask("wc -l < /var/secret")?;
+        assert_eq!(lines, if boot == "first" { "1" } else { "2" });
+        node.shut_down()?;
+    }
+    let disk = std::fs::read(&fresh.disk)?;
+    let finder = |bytes: &[u8]| {
+        bytes
+            .windows(SECRET.len())
+            .any(|part| part == SECRET.as_bytes())
+    };
+    assert!(finder(format!("x{SECRET}").as_bytes()));
+    assert!(!finder(&disk), "what is on ROOT can be read from the disk");
+
+    // Another machine's TPM: it does not come up, and says why.
+    let (other, _tpm) = with("another-tpm")?;
+    let machine = other.switch_on(Handover::default())?;
+    let failed = "the initrd could not bring up the system";
+    machine.wait_for(0, failed, Duration::from_secs(400))?;
+    Ok(())
+}
