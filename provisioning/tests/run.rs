@@ -277,6 +277,11 @@ async fn the_network_is_asked_for_when_something_is_there() {
     boot.run.machine.cmdline = format!("ignition.config.url={from}");
     boot.stage(Stage::FetchOffline).await.unwrap();
     assert!(boot.at("run/neednet").exists());
+    // An authority of the image's config is fetched by the stages after this one.
+    let boot = FirstBoot::new();
+    write(boot.at("image/base.d/10.ign"), cases[2].to_string());
+    boot.stage(Stage::FetchOffline).await.unwrap();
+    assert!(boot.at("run/neednet").exists());
 }
 
 #[tokio::test]

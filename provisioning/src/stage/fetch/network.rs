@@ -5,7 +5,8 @@ use url::Url;
 use crate::config::spec;
 use crate::fetch::is_data;
 
-/// Whether anything that it names is on the network: files, keys, and the servers that unlock its volumes.
+/// Whether anything that it names is on the network: files, keys, authorities (of the image's configs; those of the
+/// operator's are in it by now), and the servers that unlock its volumes.
 pub(super) fn is_needed(config: &spec::Config) -> bool {
     let storage = || config.storage.iter();
     let files = storage()
@@ -13,7 +14,12 @@ pub(super) fn is_needed(config: &spec::Config) -> bool {
         .flat_map(|file| file.contents.iter().chain(file.append.iter().flatten()));
     let volumes = || storage().flat_map(|storage| storage.luks.iter().flatten());
     let keys = volumes().filter_map(|volume| volume.key_file.as_ref());
-    volumes().any(is_unlocked_by_network) || files.chain(keys).any(is_on_network)
+    let tls = config.ignition.security.iter();
+    let authorities = tls
+        .filter_map(|security| security.tls.as_ref())
+        .flat_map(|tls| tls.certificate_authorities.iter().flatten());
+    let mut named = files.chain(keys).chain(authorities);
+    volumes().any(is_unlocked_by_network) || named.any(is_on_network)
 }
 
 fn is_unlocked_by_network(volume: &spec::Luks) -> bool {
