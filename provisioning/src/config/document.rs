@@ -1,8 +1,8 @@
 //! A JSON document whose values know where in the text they stand.
 //!
-//! Owns the text, keys that stand twice, and places; the value goes to who asks, and may go before this does. What is looked up is walked to in the syntax tree, which
-//! is read once a report is made of findings, so that a document without any costs one reading; lines and columns of all
-//! that is looked up are counted in one pass over the text.
+//! Owns the text, keys that stand twice, and places; the value goes to who asks, and may go before this does. What is
+//! looked up is walked to in the syntax tree, which is read once a report is made of findings, so that a document without
+//! any costs one reading; lines and columns of all that is looked up are counted in one pass over the text.
 
 mod places;
 mod reader;

@@ -34,13 +34,24 @@ impl Batch {
         place.fresh()
     }
 
+    /// Makes sure that nothing waits under the very name of `place`. To be called before it is looked at.
+    ///
+    /// # Errors
+    /// As [`Batch::commit`].
+    pub fn make_way(&mut self, place: &Place) -> Result<()> {
+        match place.is_temporary() {
+            true => self.commit(),
+            false => Ok(()),
+        }
+    }
+
     /// Gives a file its mode and owner, and later its name.
     ///
     /// # Errors
     /// As [`Batch::commit`].
     pub fn add(&mut self, fresh: Fresh, mode: u32, owner: Owner) -> Result<()> {
         fresh.set(mode, owner)?;
-        let now = fresh.place().is_long();
+        let now = fresh.place().is_long() || fresh.place().is_temporary();
         self.ready.push(fresh);
         match now || self.ready.len() == MOST {
             true => self.commit(),

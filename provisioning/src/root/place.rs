@@ -114,6 +114,11 @@ impl Place {
         1 + self.name.len() + TEMPORARY.len() > LONGEST_NAME
     }
 
+    /// Whether its name may be the temporary one of another file.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.name.as_bytes().ends_with(TEMPORARY)
+    }
+
     /// Writes a file, durably, in the place of whatever file or link is there.
     ///
     /// # Errors

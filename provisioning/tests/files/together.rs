@@ -36,6 +36,14 @@ fn names_that_differ_at_their_end() {
     gives("", files(backwards), &lines(tree));
 }
 
+/// The name of one is the name in the making of the other.
+#[test]
+fn a_name_in_the_making() {
+    let entry = |path: &str| json!({"path": path, "contents": contents(path)});
+    let tree = ".x.acl-new 0644 0:0 \"/.x.acl-new\"\nx 0644 0:0 \"/x\"";
+    gives("", files(vec![entry("/x"), entry("/.x.acl-new")]), tree);
+}
+
 #[test]
 fn a_hard_link_to_one_of_them() {
     let sections = json!({"storage": {

@@ -32,6 +32,7 @@ pub(super) async fn make(
     let owner = owner::of(&file.path, file.user.as_ref(), file.group.as_ref(), root)?;
     let mode = owner::mode(file.mode);
     let place = root.place(&file.path)?;
+    batch.make_way(&place)?;
     let there = place.node()?;
     let overwrite = file.overwrite == Some(true);
     match there {
