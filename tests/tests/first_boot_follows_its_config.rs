@@ -60,7 +60,11 @@ fn the_machine_is_what_the_config_says() -> anyhow::Result<()> {
     // Written once: what the machine changes stays, though the config is still there.
     let record = "cat /var/lib/acl/provision/provisioned.json";
     let first: Value = serde_json::from_str(&machine.ask(record)?)?;
-    assert_eq!(first["origins"][1]["place"], "fw_cfg opt/com.coreos/config");
+    let place = |number: usize| first["origins"][number]["place"].clone();
+    // The last word first: what is merged into the merged one, that one, the operator's.
+    assert!(place(0).to_string().starts_with("\"data:,…"));
+    assert!(place(1).to_string().starts_with("\"data:;base64,…"));
+    assert_eq!(place(2), "fw_cfg opt/com.coreos/config");
     machine.run("echo changed > /etc/site.conf; sync")?;
     machine.reboot(BOOT)?;
     node.wait_for_state("idle", TRIAL)?;

@@ -15,6 +15,7 @@ use acl_tests::machine::{BOOT, Machine};
 use acl_tests::node::TRIAL;
 use acl_tests::ssh::{Door, Key};
 use acl_tests::workspace;
+use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::digest::{SHA256, SHA512, digest};
 use serde_json::{Value, json};
@@ -256,23 +257,21 @@ fn a_node_whose_custom_data_is_damaged_stays_down() -> anyhow::Result<()> {
     let (right, wrong) = (aks::tar(&aks::files())?, "0".repeat(64));
     config["storage"]["files"][0]["contents"]["verification"] =
         json!({"hash": format!("sha256-{wrong}")});
-    let length = config.pointer("/storage/files/0/contents/source");
-    let length = length.and_then(Value::as_str).map(str::len).unwrap_or(0);
     let found = hex::encode(digest(&SHA256, &right));
-    let reason = format!(
-        "cannot fill the file {}: data:;base64,… ({length} characters) is not what the config expects: \
-         its SHA-256 is {found}, not {wrong}",
-        aks::TAR
-    );
     let config = config.to_string();
+    let column = config.find("\"sha256-000").context("no digest")? + 1;
+    let reason = format!(
+        "CustomData.bin of /dev/sr0:1:{column}: error: the content of the data: URL has another digest; \
+         its SHA-256 is {found} ($.storage.files.0.contents.verification.hash)"
+    );
     let Scene { azure, fresh, .. } = Scene::set("first-boot-azure-fails", |profile| Medium {
         environment: profile.environment(None),
         custom_data: Some(config.clone()),
     })?;
     let machine = fresh.switch_on(Handover::default())?;
 
-    let shown = format!("acl: the first boot failed at its stage files: {reason}");
-    machine.wait_for(0, &shown, BOOT)?;
+    let told = machine.wait_for(0, "acl: the first boot failed at its stage fetch: ", BOOT)?;
+    machine.wait_for(told, &reason, BOOT)?;
     let console = machine.console().tail(usize::MAX);
     for up in ["Welcome to ACL", "Multi-User System", " login: "] {
         assert!(!console.contains(up), "{console}");
@@ -280,7 +279,7 @@ fn a_node_whose_custom_data_is_damaged_stays_down() -> anyhow::Result<()> {
     // Before that, Azure has heard of it: once.
     let report = report(&format!(
         "<State>NotReady</State><Details><SubStatus>ProvisioningFailed</SubStatus>\
-         <Description>stage files: {reason}</Description></Details>"
+         <Description>stage fetch: the config is not valid: {reason}</Description></Details>"
     ));
     azure_heard(&azure, &report);
     Ok(())
