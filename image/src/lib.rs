@@ -17,6 +17,7 @@ pub mod recipe;
 pub mod resolve;
 mod sparse;
 pub mod step;
+mod tar_entry;
 pub mod tools_tree;
 pub mod workspace;
 

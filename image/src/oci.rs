@@ -9,15 +9,14 @@ mod reference;
 use std::io;
 
 use serde_json::{Value, json};
-use tar::{Builder, Header};
+use tar::{Builder, EntryType};
 
 use crate::digest::sha256;
+use crate::tar_entry;
 
 pub use layer::File;
 pub use reference::Reference;
 
-/// The time of every file, in seconds; the same as in `/usr`.
-const TIME: u64 = 1_750_000_000;
 /// The only architecture so far, by Go's name for it.
 const ARCHITECTURE: &str = "amd64";
 
@@ -108,20 +107,9 @@ fn named_digest(blob: &[u8]) -> String {
 }
 
 fn append(archive: &mut Builder<Vec<u8>>, path: &str, bytes: &[u8]) -> io::Result<()> {
-    let mut header = header(0o644);
-    header.set_size(bytes.len() as u64);
-    archive.append_data(&mut header, path, bytes)
-}
-
-/// A header in which nothing is of the machine that writes it.
-fn header(mode: u32) -> Header {
-    let mut header = Header::new_gnu();
-    header.set_mode(mode);
-    header.set_mtime(TIME);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_size(0);
-    header
+    let mut head = tar_entry::head(EntryType::Regular, 0o644);
+    head.set_size(bytes.len() as u64);
+    archive.append_data(&mut head, path, bytes)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tar::{Builder, EntryType};
 
-use super::header;
+use crate::tar_entry;
 
 /// A file of a container's root.
 #[derive(Debug, Clone)]
@@ -23,15 +23,13 @@ pub struct File {
 pub(super) fn tar(files: &[File]) -> io::Result<Vec<u8>> {
     let mut archive = Builder::new(Vec::new());
     for directory in directories(files) {
-        let mut header = header(0o755);
-        header.set_entry_type(EntryType::Directory);
-        archive.append_data(&mut header, directory, io::empty())?;
+        let mut head = tar_entry::head(EntryType::Directory, 0o755);
+        archive.append_data(&mut head, directory, io::empty())?;
     }
     for file in files {
-        let mut header = header(file.mode);
-        header.set_entry_type(EntryType::Regular);
-        header.set_size(file.bytes.len() as u64);
-        archive.append_data(&mut header, &file.path, file.bytes.as_slice())?;
+        let mut head = tar_entry::head(EntryType::Regular, file.mode);
+        head.set_size(file.bytes.len() as u64);
+        archive.append_data(&mut head, &file.path, file.bytes.as_slice())?;
     }
     archive.into_inner()
 }

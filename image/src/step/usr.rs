@@ -12,13 +12,12 @@ use std::path::{Path, PathBuf};
 
 use acl_host::guid::Guid;
 use acl_host::tool::{Tool, Tools};
-use tar::{Builder, EntryType, Header};
+use tar::{Builder, EntryType};
 
 use crate::Error;
 use crate::digest;
+use crate::tar_entry::{self, TIME};
 
-/// The time of every file: 2025-06-15. It does not change from release to release, for what is equal shall stay equal.
-const TIME: u64 = 1_750_000_000;
 /// The largest slot share that an image may take: three quarters.
 const SHARE: (u64, u64) = (3, 4);
 
@@ -96,7 +95,7 @@ struct Archive<W: Write> {
 
 impl<W: Write> Archive<W> {
     fn directory(&mut self, path: &Path, name: &Path) -> io::Result<()> {
-        let mut header = entry_header(EntryType::Directory, mode(&fs::symlink_metadata(path)?));
+        let mut header = tar_entry::head(EntryType::Directory, mode(&fs::symlink_metadata(path)?));
         let entry = if name == Path::new("") {
             Path::new(".")
         } else {
@@ -111,7 +110,7 @@ impl<W: Write> Archive<W> {
             if metadata.is_dir() {
                 self.directory(&path, &name)?;
             } else if metadata.is_symlink() {
-                let mut header = entry_header(EntryType::Symlink, 0o777);
+                let mut header = tar_entry::head(EntryType::Symlink, 0o777);
                 self.builder
                     .append_link(&mut header, &name, fs::read_link(&path)?)?;
             } else if metadata.is_file() {
@@ -130,12 +129,12 @@ impl<W: Write> Archive<W> {
         if metadata.nlink() > 1 {
             let key = (metadata.dev(), metadata.ino());
             if let Some(first) = self.linked.get(&key) {
-                let mut header = entry_header(EntryType::Link, mode(metadata));
+                let mut header = tar_entry::head(EntryType::Link, mode(metadata));
                 return self.builder.append_link(&mut header, name, first);
             }
             self.linked.insert(key, name.to_owned());
         }
-        let mut header = entry_header(EntryType::Regular, mode(metadata));
+        let mut header = tar_entry::head(EntryType::Regular, mode(metadata));
         header.set_size(metadata.len());
         self.builder
             .append_data(&mut header, name, File::open(path)?)
@@ -145,17 +144,6 @@ impl<W: Write> Archive<W> {
 /// Owners are not kept, and a set-group-ID bit for another group than the package's would give away root's.
 fn mode(metadata: &Metadata) -> u32 {
     metadata.permissions().mode() & 0o5777
-}
-
-fn entry_header(kind: EntryType, mode: u32) -> Header {
-    let mut header = Header::new_gnu();
-    header.set_entry_type(kind);
-    header.set_mode(mode);
-    header.set_mtime(TIME);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_size(0);
-    header
 }
 
 #[cfg(test)]
