@@ -178,10 +178,21 @@ impl Region {
     /// [`Error::Sync`].
     pub fn flush(&self) -> Result<()> {
         self.disk.flush()?;
+        self.forget();
+        Ok(())
+    }
+
+    /// Drops what memory holds of this region and is on the disk already.
+    pub fn forget(&self) {
         // Only advice: where the kernel does not follow it, the read-back proves less, and nothing breaks.
         let length = NonZeroU64::new(self.length);
         let _ = fadvise(&*self.disk.file, self.start, length, Advice::DontNeed);
-        Ok(())
+    }
+
+    /// Its first `length` bytes, or all of it when it is shorter.
+    pub fn first(mut self, length: u64) -> Self {
+        self.length = self.length.min(length);
+        self
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{statvfs, syncfs};
+use rustix::fs::syncfs;
 
 use crate::entry::EntryName;
 use crate::error::{Error, Result};
@@ -52,11 +52,7 @@ impl Esp {
     /// # Errors
     /// [`Error::ReadFile`].
     pub fn free(&self) -> Result<u64> {
-        let found = statvfs(&self.root).map_err(|error| Error::ReadFile {
-            path: self.root.clone(),
-            source: error.into(),
-        })?;
-        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+        file::free(&self.root)
     }
 
     /// Whether an entry of `size` bytes fits; to be asked before a slot is overwritten.

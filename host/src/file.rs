@@ -40,6 +40,19 @@ pub fn scratch(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// Bytes that are free for everyone on the file system of a path.
+///
+/// # Errors
+/// [`Error::ReadFile`].
+pub fn free(path: impl AsRef<Path>) -> Result<u64> {
+    let path = path.as_ref();
+    let found = rustix::fs::statvfs(path).map_err(|error| Error::ReadFile {
+        path: path.to_owned(),
+        source: error.into(),
+    })?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 /// Removes the file, durably. A file that is not there is fine.
 ///
 /// # Errors

@@ -5,12 +5,14 @@
 
 mod build;
 mod check;
+mod leaves;
 mod read_at;
 mod root_hash;
 mod superblock;
 
 pub use build::{Parameters, Tree, build};
-pub use check::{check, verify};
+pub use check::{check, check_tree, data_length, verify};
+pub use leaves::{LEAF_SPAN, Leaves, Run};
 pub use read_at::ReadAt;
 pub use root_hash::RootHash;
 

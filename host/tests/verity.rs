@@ -291,3 +291,27 @@ fn another_release_than_promised_is_seen() {
         Err(Error::ReadVerity { .. })
     ));
 }
+
+/// A tree alone proves itself: each bit of it that is read is vouched for by the root.
+#[test]
+fn a_tree_is_checked_without_its_data() {
+    for blocks in [1, 2, 128, 129, 128 * 128 + 1] {
+        let tree = build(&data(blocks));
+        verity::check_tree(&tree.bytes[..], &tree.root).unwrap();
+        let mut levels = tree.bytes.len() / BLOCK;
+        while levels > 1 {
+            levels -= 1;
+            let mut flipped = tree.bytes.clone();
+            flipped[levels * BLOCK + 17] ^= 1;
+            let error = verity::check_tree(&flipped[..], &tree.root).unwrap_err();
+            let top = matches!(error, Error::RootHashMismatch { .. });
+            assert_eq!(top, levels == 1, "{blocks} {levels}: {error}");
+            levels = levels.min(levels / 2 + 1);
+        }
+    }
+    let (one, other) = (build(&data(200)), build(&data(201)));
+    assert!(matches!(
+        verity::check_tree(&one.bytes[..], &other.root),
+        Err(Error::RootHashMismatch { .. })
+    ));
+}

@@ -8,8 +8,9 @@ use url::Url;
 
 use crate::digest::Digest;
 use crate::manifest::Part;
+use crate::payload::assemble::ChunkProblem;
 use crate::payload::index::IndexProblem;
-use crate::payload::unpack::ChunkProblem;
+use crate::payload::patch::PatchProblem;
 use crate::version::Version;
 
 /// The result of an action on releases.
@@ -167,6 +168,12 @@ pub enum Error {
         url: Box<Url>,
         source: IndexProblem,
     },
+    #[error("the patch of {part} at {url} is refused{MEND}")]
+    Patch {
+        part: Part,
+        url: Box<Url>,
+        source: PatchProblem,
+    },
     #[error("chunk {number} of {part} (at byte {offset}, from {url}) is refused{MEND}")]
     Chunk {
         part: Part,
@@ -181,8 +188,8 @@ pub enum Error {
         offset: u64,
         source: std::io::Error,
     },
-    #[error("cannot prepare decompression")]
-    Decompressor { source: std::io::Error },
+    #[error("the thread that assembles {part} ended unexpectedly: {problem}")]
+    Worker { part: Part, problem: String },
 
     // Publishing
     #[error(transparent)]
@@ -254,6 +261,11 @@ impl From<acl_host::Error> for Error {
 }
 
 impl Error {
+    /// Whether whoever takes the chunks has failed, and not the server.
+    pub fn is_sink(&self) -> bool {
+        matches!(self, Self::Sink { .. })
+    }
+
     /// Who must act.
     pub fn who(&self) -> Who {
         match self {
@@ -279,11 +291,13 @@ impl Error {
             | Self::ClockWentBack { .. }
             | Self::KeepMetadata { .. }
             | Self::Sink { .. }
-            | Self::Decompressor { .. }
             | Self::Publish { .. }
             | Self::MakeKey => Who::Environment,
             Self::Host(error) => error.who(),
-            Self::HttpClient { .. } | Self::Serialize { .. } | Self::Sign { .. } => Who::Bug,
+            Self::HttpClient { .. }
+            | Self::Serialize { .. }
+            | Self::Sign { .. }
+            | Self::Worker { .. } => Who::Bug,
             _ => Who::Server,
         }
     }

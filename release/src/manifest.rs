@@ -25,8 +25,61 @@ pub struct Manifest {
     pub root_hash: Digest,
     /// The files.
     pub artifacts: Artifacts,
+    /// Older releases that have a patch to this one, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<PatchFrom>,
     /// The packages that the image was composed of, sorted by name.
     pub packages: Vec<Package>,
+}
+
+/// What leads from an older release to this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatchFrom {
+    /// The older release.
+    pub version: Version,
+    /// Its root hash, by which a node knows that it runs it.
+    pub root_hash: Digest,
+    /// For [`Artifacts::usr`].
+    pub usr: ArtifactPatch,
+    /// For [`Artifacts::uki`].
+    pub uki: ArtifactPatch,
+}
+
+/// What makes an artifact of an older release's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactPatch {
+    /// The older artifact.
+    pub base: Base,
+    /// The list of its steps: JSON, compressed by zstd; see [`crate::payload::patch`].
+    pub index: Blob,
+    /// What is new, compressed against the older artifact.
+    pub pack: Blob,
+}
+
+/// An older artifact, unpacked as it is compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// The file's size in bytes.
+    pub size: u64,
+    /// The file's digest.
+    pub sha256: Digest,
+    /// What of it is unpacked before it is compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inner: Vec<Inner>,
+}
+
+/// A zstd frame within a file. It travels as what it unpacks to, so that little changes when little has changed, and is
+/// compressed again by the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inner {
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// Its bytes in the file.
+    pub packed: u64,
+    /// Its bytes unpacked.
+    pub plain: u64,
+    /// The level that gives the same frame again.
+    pub level: i32,
 }
 
 /// The files of a release.
@@ -67,6 +120,31 @@ pub struct Artifact {
     pub index: Blob,
     /// The chunks, each compressed by zstd, one behind the other.
     pub pack: Blob,
+    /// The same with what is compressed inside it unpacked, which is what patches are made for; none when nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpacked: Option<Unpacked>,
+}
+
+/// A file with what is compressed inside it unpacked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpacked {
+    /// What is unpacked, in the order of the file.
+    pub inner: Vec<Inner>,
+    /// As [`Artifact::index`].
+    pub index: Blob,
+    /// As [`Artifact::pack`].
+    pub pack: Blob,
+}
+
+/// A form in which an artifact travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    /// Its size in bytes, when it has arrived.
+    pub size: u64,
+    /// The list of its chunks.
+    pub index: Blob,
+    /// The chunks.
+    pub pack: Blob,
 }
 
 /// A file `blobs/<sha256>` of the repository.
@@ -95,6 +173,13 @@ impl Manifest {
         format!("releases/{version}/{arch}.json")
     }
 
+    /// The patches from the release that a node runs.
+    pub fn patch_from(&self, root_hash: &Digest) -> Option<&PatchFrom> {
+        self.patches
+            .iter()
+            .find(|patch| patch.root_hash == *root_hash)
+    }
+
     /// The bytes a node would fetch that has nothing of the release.
     pub fn download_size(&self) -> u64 {
         Part::ALL
@@ -104,6 +189,74 @@ impl Manifest {
                 sum.saturating_add(artifact.index.size)
                     .saturating_add(artifact.pack.size)
             })
+    }
+}
+
+impl Manifest {
+    /// The bytes a node fetches that runs an older release: the tree over `/usr` it makes itself.
+    pub fn patched_size(&self, from: &PatchFrom) -> u64 {
+        let parts = &self.artifacts;
+        let patch = |artifact: &Artifact, patch: &ArtifactPatch| {
+            [artifact.comparable().1.index, patch.index, patch.pack]
+        };
+        let signature = [parts.signature.index, parts.signature.pack];
+        patch(&parts.usr, &from.usr)
+            .iter()
+            .chain(&patch(&parts.uki, &from.uki))
+            .chain(&signature)
+            .fold(0, |sum: u64, blob| sum.saturating_add(blob.size))
+    }
+}
+
+impl Artifact {
+    /// As it is on the disk.
+    pub fn plain(&self) -> Form {
+        Form {
+            size: self.size,
+            index: self.index,
+            pack: self.pack,
+        }
+    }
+
+    /// As patches are made for it: what there is to unpack, and the form.
+    pub fn comparable(&self) -> (&[Inner], Form) {
+        match &self.unpacked {
+            Some(Unpacked { inner, index, pack }) => (
+                inner,
+                Form {
+                    size: unpacked_size(self.size, inner),
+                    index: *index,
+                    pack: *pack,
+                },
+            ),
+            None => (&[], self.plain()),
+        }
+    }
+}
+
+impl Base {
+    /// Its bytes as it is compared.
+    pub fn unpacked_size(&self) -> u64 {
+        unpacked_size(self.size, &self.inner)
+    }
+}
+
+/// What a file has in bytes when its frames are unpacked. A document that lies gives a number that fits nothing.
+fn unpacked_size(size: u64, inner: &[Inner]) -> u64 {
+    inner.iter().fold(size, |size, inner| {
+        size.saturating_sub(inner.packed)
+            .saturating_add(inner.plain)
+    })
+}
+
+impl PatchFrom {
+    /// The patch of an artifact, for those that have one.
+    pub fn part(&self, part: Part) -> Option<&ArtifactPatch> {
+        match part {
+            Part::Usr => Some(&self.usr),
+            Part::Uki => Some(&self.uki),
+            Part::Verity | Part::Signature => None,
+        }
     }
 }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use acl_host::clock::SystemClock;
 use acl_host::tool::{Tool, Tools};
 use acl_release::manifest::Part;
+use acl_release::repository::fetch::Stock;
 use acl_release::repository::read::Repository;
 use tempfile::TempDir;
 
-use crate::site::{Memory, build, http, stable, version};
+use crate::site::{Shared, build, http, stable, version};
 
 fn program(dir: &TempDir, line: &str) -> Result<String, String> {
     let command = Tools::host().command(Tool::Own(env!("CARGO_BIN_EXE_acl-release").into()));
@@ -78,16 +79,18 @@ async fn download(dir: &TempDir) {
         .manifest(&version("1.0"), "x86-64")
         .await
         .unwrap();
+    let usr = &manifest.artifacts.usr;
     let fetch = repository
-        .fetch(Part::Usr, &manifest.artifacts.usr)
+        .fetch(Part::Usr, &usr.plain(), None)
         .await
         .unwrap();
-    let mut sink = Memory {
-        bytes: vec![0; usize::try_from(fetch.index().start_of(3)).unwrap()],
-        fetched: 0,
-    };
-    fetch.run(3, &mut sink).await.unwrap();
-    assert_eq!(sink.fetched, fetch.bytes_from(3));
+    let shared = Shared::default();
+    fetch
+        .run(Stock::default(), Box::new(shared.clone()))
+        .await
+        .unwrap();
+    let memory = shared.0.lock().unwrap().clone();
+    assert_eq!(memory.fetched, usr.pack.size + usr.index.size);
     server.terminate().unwrap();
     let status = server
         .wait(Duration::from_secs(10))

@@ -12,7 +12,7 @@ use acl_release::repository::store::{Metadata, Store};
 use acl_release::trust::keys::{KeySource, Keyring};
 use acl_release::trust::roles::Lifetimes;
 
-use crate::site::{BEGIN, Site, build, error, files, flip, stable, told, version};
+use crate::site::{BEGIN, EFFORT, Site, build, error, files, flip, stable, told, version};
 
 #[tokio::test]
 async fn a_release_is_paused_resumed_and_withdrawn() {
@@ -87,7 +87,7 @@ async fn what_cannot_be_published() {
 #[tokio::test]
 async fn builds_that_are_not_whole() {
     let site = Site::new().await;
-    let add = |dir: &std::path::Path| told(site.publisher().add(dir, 1, &mut |_, _| {}));
+    let add = |dir: &std::path::Path| told(site.publisher().add(dir, &EFFORT, &mut |_| {}));
     let before = files(&site.path("repo")).len();
     let empty = site.path("empty");
     std::fs::create_dir(&empty).unwrap();
@@ -147,7 +147,7 @@ async fn what_is_there_is_not_packed_again() {
     let before = times();
     let again = site
         .publisher()
-        .add(&site.path("builds/1"), 1, &mut |_, _| {})
+        .add(&site.path("builds/1"), &EFFORT, &mut |_| {})
         .unwrap();
     assert_eq!(times(), before);
     // Another release with the same files takes over its blobs.
@@ -168,7 +168,7 @@ async fn a_damaged_blob_is_written_anew() {
         flip(blob, whole.len() / 2);
         if at % 2 == 0 {
             let build = site.path("builds/1");
-            site.publisher().add(&build, 1, &mut |_, _| {}).unwrap();
+            site.publisher().add(&build, &EFFORT, &mut |_| {}).unwrap();
         } else {
             site.release(&format!("1.{at}"), 1);
         }
@@ -210,7 +210,7 @@ async fn keys_that_are_missing_or_foreign() {
 async fn promoting_needs_no_key_of_building() {
     let site = Site::new().await;
     let build = build(&site.path("builds"), "2", 2);
-    site.publisher().add(&build, 1, &mut |_, _| {}).unwrap();
+    site.publisher().add(&build, &EFFORT, &mut |_| {}).unwrap();
     for role in ["root", "targets", "channel-beta"] {
         std::fs::remove_file(site.path("keys").join(format!("{role}.key"))).unwrap();
     }

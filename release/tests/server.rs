@@ -107,8 +107,7 @@ async fn a_server_without_ranges_is_read_through() {
     is_whole(&site, &sink, 0);
     let mut sink = Memory::default();
     site.fetch(Part::Usr, 7, &mut sink).await.unwrap();
-    let from = sink.bytes.iter().position(|byte| *byte != 0).unwrap();
-    is_whole(&site, &sink, from);
+    is_whole(&site, &sink, 0);
     assert_eq!(site.asked(&path), 2);
 }
 
@@ -137,7 +136,7 @@ async fn a_connection_that_breaks_is_taken_up_where_it_broke() {
     let mut sink = Memory::default();
     site.fetch(Part::Usr, 0, &mut sink).await.unwrap();
     is_whole(&site, &sink, 0);
-    assert_eq!(sink.fetched, artifact.pack.size);
+    assert_eq!(sink.fetched, artifact.pack.size + artifact.index.size);
     assert_eq!(
         site.asked(&path) as u64,
         artifact.pack.size.div_ceil(300_001)

@@ -9,7 +9,9 @@ use acl_host::signature::VeritySignature;
 use acl_host::verity::{self, Parameters};
 use acl_release::channel::{ChannelName, Offer};
 use acl_release::manifest::{Manifest, Part};
-use acl_release::payload::unpack::Sink;
+use acl_release::payload::assemble::{Readable, Sink};
+use acl_release::repository::add::Effort;
+use acl_release::repository::fetch::Stock;
 use acl_release::repository::http::{Http, Patience};
 use acl_release::repository::publish::Publisher;
 use acl_release::repository::read::Repository;
@@ -43,27 +45,61 @@ pub(crate) struct Site {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-/// A sink that keeps everything.
-#[derive(Default)]
+/// Little effort: what is tested is not how small it becomes.
+pub(crate) const EFFORT: Effort = Effort {
+    level: 1,
+    patches: 2,
+    patch_level: 3,
+};
+
+/// What a fetch gave.
+#[derive(Clone, Default)]
 pub(crate) struct Memory {
     pub(crate) bytes: Vec<u8>,
     pub(crate) fetched: u64,
+    /// Bytes that were where they belong already.
+    pub(crate) kept: u64,
 }
 
-impl Sink for Memory {
+/// A sink that keeps everything.
+#[derive(Clone, Default)]
+pub(crate) struct Shared(pub(crate) Arc<Mutex<Memory>>);
+
+impl Sink for Shared {
     fn chunk(&mut self, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
-        assert_eq!(
-            offset,
-            self.bytes.len() as u64,
-            "chunks come in order and without gaps"
-        );
-        self.bytes.extend_from_slice(bytes);
+        let mut memory = self.0.lock().unwrap();
+        let start = usize::try_from(offset).unwrap();
+        let length = memory.bytes.len().max(start + bytes.len());
+        memory.bytes.resize(length, 0);
+        memory.bytes[start..start + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn kept(&mut self, _offset: u64, length: u32) -> std::io::Result<()> {
+        self.0.lock().unwrap().kept += u64::from(length);
         Ok(())
     }
 
     fn fetched(&mut self, bytes: u64) {
-        self.fetched += bytes;
+        self.0.lock().unwrap().fetched += bytes;
     }
+}
+
+/// A file in memory.
+pub(crate) struct Held(pub(crate) Vec<u8>);
+
+impl verity::ReadAt for Held {
+    fn length(&self) -> std::io::Result<u64> {
+        self.0[..].length()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+        self.0[..].read_exact_at(buffer, offset)
+    }
+}
+
+pub(crate) fn held(bytes: &[u8]) -> Option<Readable> {
+    Some(Arc::new(Held(bytes.to_vec())))
 }
 
 pub(crate) fn version(text: &str) -> Version {
@@ -89,11 +125,12 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
 /// A build of a release whose files hang together as those of a real one do.
 pub(crate) fn build(dir: &Path, release: &str, seed: u64) -> PathBuf {
     let usr = noise(seed, 400 * verity::BLOCK);
-    let tree = verity::build(
-        usr.as_slice(),
-        &Parameters::from_data(usr.as_slice()).unwrap(),
-    )
-    .unwrap();
+    build_of(dir, release, &usr, &noise(seed + 1, 100_000))
+}
+
+/// A build of this content.
+pub(crate) fn build_of(dir: &Path, release: &str, usr: &[u8], uki: &[u8]) -> PathBuf {
+    let tree = verity::build(usr, &Parameters::from_data(usr).unwrap()).unwrap();
     let signature = VeritySignature {
         root_hash: tree.root,
         certificate_fingerprint: [1; 32],
@@ -102,10 +139,10 @@ pub(crate) fn build(dir: &Path, release: &str, seed: u64) -> PathBuf {
     let to = dir.join(release);
     std::fs::create_dir_all(&to).unwrap();
     let write = |name: &str, bytes: &[u8]| acl_host::file::scratch(to.join(name), bytes).unwrap();
-    write("usr", &usr);
+    write("usr", usr);
     write("verity", &tree.bytes);
     write("signature", signature.to_json().as_bytes());
-    write("uki", &noise(seed + 1, 100_000));
+    write("uki", uki);
     let description = serde_json::json!({
         "schema": 1, "version": release, "arch": "x86-64", "image_id": "acl", "root_hash": tree.root.to_string(),
         "files": {"usr": "usr", "verity": "verity", "signature": "signature", "uki": "uki", "disk": "none.raw"},
@@ -169,8 +206,12 @@ impl Site {
 
     /// Builds, adds and promotes a release.
     pub(crate) fn release(&self, release: &str, seed: u64) -> Manifest {
-        let build = build(&self.path("builds"), release, seed);
-        let manifest = self.publisher().add(&build, 1, &mut |_, _| {}).unwrap();
+        self.publish(release, &build(&self.path("builds"), release, seed))
+    }
+
+    /// Adds and promotes a build.
+    pub(crate) fn publish(&self, release: &str, build: &Path) -> Manifest {
+        let manifest = self.publisher().add(build, &EFFORT, &mut |_| {}).unwrap();
         let offer = Offer::new(version(release), BEGIN.parse().unwrap());
         self.publisher().promote(&stable(), offer).unwrap();
         manifest
@@ -190,17 +231,24 @@ impl Site {
         .await
     }
 
-    /// Fetches a part of release 1 from chunk `first` on.
+    /// Fetches a part of release 1; what lies before chunk `first` is there already.
     pub(crate) async fn fetch(&self, part: Part, first: usize, sink: &mut Memory) -> Result<()> {
         let repository = self.open("node").await?;
         let manifest = repository.manifest(&version("1"), "x86-64").await?;
         let fetch = repository
-            .fetch(part, manifest.artifacts.part(part))
+            .fetch(part, &manifest.artifacts.part(part).plain(), None)
             .await?;
-        // What lies before the first chunk is taken as written.
-        sink.bytes
-            .resize(usize::try_from(fetch.index().start_of(first)).unwrap(), 0);
-        fetch.run(first, sink).await
+        let starts = fetch.index().starts();
+        sink.bytes = std::fs::read(self.path("builds/1").join(part.as_str())).unwrap();
+        sink.bytes.truncate(usize::try_from(starts[first]).unwrap());
+        let stock = Stock {
+            begun: held(&sink.bytes),
+            old: None,
+        };
+        let shared = Shared(Arc::new(Mutex::new(std::mem::take(sink))));
+        let fetched = fetch.run(stock, Box::new(shared.clone())).await;
+        *sink = shared.0.lock().unwrap().clone();
+        fetched.map(|_| ())
     }
 
     pub(crate) fn lie(

@@ -22,12 +22,19 @@ impl Parameters {
     /// # Errors
     /// [`Error::ReadVerity`].
     pub fn from_data(data: &(impl ReadAt + ?Sized)) -> Result<Self> {
-        let salt = digest_of(data)?;
+        Ok(Self::from_digest(&digest_of(data)?))
+    }
+
+    /// As [`Self::from_data`], for data whose SHA-256 is known.
+    pub fn from_digest(sha256: &[u8; 32]) -> Self {
         let mut uuid = [0; 16];
-        uuid.copy_from_slice(&ring::digest::digest(&SHA256, &salt).as_ref()[..16]);
+        uuid.copy_from_slice(&ring::digest::digest(&SHA256, sha256).as_ref()[..16]);
         uuid[6] = uuid[6] & 0x0f | 0x80;
         uuid[8] = uuid[8] & 0x3f | 0x80;
-        Ok(Self { salt, uuid })
+        Self {
+            salt: sha256.to_vec(),
+            uuid,
+        }
     }
 }
 
@@ -67,23 +74,35 @@ pub(super) fn build_over(
         blocks,
         salt: parameters.salt.clone(),
     };
-    let mut digests = hash_data(data, blocks, &salted)?;
-    let mut made: Vec<Vec<u8>> = Vec::new();
-    for level in levels(blocks) {
-        digests.resize(level as usize * BLOCK, 0);
-        let above = hash_blocks(&digests, &salted);
-        made.push(std::mem::replace(&mut digests, above));
+    let digests = hash_data(data, blocks, &salted)?;
+    Tree::grow(&superblock, digests, levels(blocks), &salted)
+}
+
+impl Tree {
+    /// The levels upwards from the digests below the first of them, to the root.
+    pub(super) fn grow(
+        superblock: &Superblock,
+        mut digests: Vec<u8>,
+        levels: impl IntoIterator<Item = u64>,
+        salted: &Context,
+    ) -> Result<Self> {
+        let mut made: Vec<Vec<u8>> = Vec::new();
+        for level in levels {
+            digests.resize(level as usize * BLOCK, 0);
+            let above = hash_blocks(&digests, salted);
+            made.push(std::mem::replace(&mut digests, above));
+        }
+        let mut bytes = superblock.to_block()?;
+        for level in made.iter().rev() {
+            bytes.extend_from_slice(level);
+        }
+        let mut root = [0; DIGEST];
+        root.copy_from_slice(&digests);
+        Ok(Self {
+            bytes,
+            root: RootHash(root),
+        })
     }
-    let mut bytes = superblock.to_block()?;
-    for level in made.iter().rev() {
-        bytes.extend_from_slice(level);
-    }
-    let mut root = [0; DIGEST];
-    root.copy_from_slice(&digests);
-    Ok(Tree {
-        bytes,
-        root: RootHash(root),
-    })
 }
 
 /// The digests of all data blocks, one behind the other; each thread takes a run of whole leaves.
@@ -129,7 +148,7 @@ fn hash_run(
 }
 
 /// The digests of whole blocks.
-fn hash_blocks(blocks: &[u8], salted: &Context) -> Vec<u8> {
+pub(super) fn hash_blocks(blocks: &[u8], salted: &Context) -> Vec<u8> {
     let mut digests = Vec::with_capacity(blocks.len() / FAN);
     for block in blocks.chunks_exact(BLOCK) {
         let mut context = salted.clone();
@@ -139,7 +158,7 @@ fn hash_blocks(blocks: &[u8], salted: &Context) -> Vec<u8> {
     digests
 }
 
-fn digest_of(data: &(impl ReadAt + ?Sized)) -> Result<Vec<u8>> {
+fn digest_of(data: &(impl ReadAt + ?Sized)) -> Result<[u8; DIGEST]> {
     let length = data.length().map_err(unreadable)?;
     let mut context = Context::new(&SHA256);
     let mut buffer = vec![0; 1 << 20];
@@ -151,7 +170,9 @@ fn digest_of(data: &(impl ReadAt + ?Sized)) -> Result<Vec<u8>> {
         context.update(&buffer[..size]);
         offset += size as u64;
     }
-    Ok(context.finish().as_ref().to_vec())
+    let mut digest = [0; DIGEST];
+    digest.copy_from_slice(context.finish().as_ref());
+    Ok(digest)
 }
 
 pub(super) fn unreadable(source: std::io::Error) -> Error {

@@ -1,8 +1,10 @@
 //! Reads a slot back and tells what it holds.
 
-use super::build::{build_over, unreadable};
+use ring::digest::{Context, SHA256};
+
+use super::build::{build_over, hash_blocks, unreadable};
 use super::superblock::Superblock;
-use super::{BLOCK, Parameters, ReadAt, RootHash};
+use super::{BLOCK, DIGEST, Parameters, ReadAt, RootHash, levels};
 use crate::error::{Error, Result};
 
 /// Reads back `data` and `tree` (two partitions, each at least as long as its content), makes the tree over the data
@@ -53,6 +55,64 @@ pub fn check(
         expected: expected.to_string(),
         found: found.to_string(),
     })
+}
+
+/// How many bytes of data a tree is over, as its superblock says.
+///
+/// # Errors
+/// [`Error::VeritySuperblock`], [`Error::ReadVerity`].
+pub fn data_length(tree: &(impl ReadAt + ?Sized)) -> Result<u64> {
+    let mut block = [0; BLOCK];
+    tree.read_exact_at(&mut block, 0).map_err(unreadable)?;
+    let superblock = Superblock::parse(&block)?;
+    Ok(superblock.blocks.saturating_mul(BLOCK as u64))
+}
+
+/// Reads a tree back and sees that it hangs together and has the root `expected`; the data is not read. For who has made
+/// the same root from the data that the disk gave.
+///
+/// # Errors
+/// [`Error::VeritySuperblock`], [`Error::VerityMismatch`] with the first block that is not what the block above says,
+/// [`Error::RootHashMismatch`], [`Error::ReadVerity`].
+pub fn check_tree(tree: &(impl ReadAt + ?Sized), expected: &RootHash) -> Result<()> {
+    let mut block = [0; BLOCK];
+    tree.read_exact_at(&mut block, 0).map_err(unreadable)?;
+    let superblock = Superblock::parse(&block)?;
+    let mut salted = Context::new(&SHA256);
+    salted.update(&superblock.salt);
+    let mut levels = levels(superblock.blocks);
+    levels.reverse();
+    let lowest = levels.len().saturating_sub(1);
+    let (mut above, mut offset) = (expected.0.to_vec(), BLOCK as u64);
+    for (depth, level) in levels.into_iter().enumerate() {
+        let mut blocks = Vec::new();
+        for digest in above.chunks(DIGEST).take(level as usize) {
+            tree.read_exact_at(&mut block, offset).map_err(unreadable)?;
+            let found = hash_blocks(&block, &salted);
+            if found != digest && depth == 0 {
+                return Err(Error::RootHashMismatch {
+                    expected: expected.to_string(),
+                    found: hex(&found),
+                });
+            }
+            if found != digest {
+                return Err(Error::VerityMismatch { offset });
+            }
+            if depth < lowest {
+                blocks.extend_from_slice(&block);
+            }
+            offset += BLOCK as u64;
+        }
+        above = blocks;
+    }
+    Ok(())
+}
+
+/// A root hash that was found, for a message.
+fn hex(digest: &[u8]) -> String {
+    let mut root = [0; DIGEST];
+    root.copy_from_slice(digest);
+    RootHash(root).to_string()
 }
 
 fn compare(made: &[u8], tree: &(impl ReadAt + ?Sized)) -> Result<()> {

@@ -1,11 +1,10 @@
 //! The index of a pack: the chunks of a file and where each one's compressed form lies.
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::manifest::Artifact;
+use crate::manifest::Form;
+use crate::payload::frame;
 
 /// The form of the document that this code writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -55,7 +54,7 @@ pub enum IndexProblem {
     Size {
         /// The sum of the lengths.
         found: u64,
-        /// The size of the artifact.
+        /// The size of the form.
         expected: u64,
     },
     /// A chunk is longer than allowed or empty.
@@ -89,14 +88,14 @@ impl Index {
         }
     }
 
-    /// Reads an index that has the digest the manifest says, and checks it against the artifact that it describes.
+    /// Reads an index that has the digest the manifest says, and checks it against the form that it describes.
     ///
     /// # Errors
     /// [`IndexProblem`]: what does not fit.
-    pub fn parse(bytes: &[u8], artifact: &Artifact) -> Result<Self, IndexProblem> {
+    pub fn parse(bytes: &[u8], form: &Form) -> Result<Self, IndexProblem> {
         let plain = decompress(bytes, LARGEST).map_err(IndexProblem::Decompress)?;
         let index: Self = serde_json::from_slice(&plain).map_err(IndexProblem::Parse)?;
-        index.check(artifact)?;
+        index.check(form)?;
         Ok(index)
     }
 
@@ -108,7 +107,7 @@ impl Index {
         zstd::bulk::compress(&serde_json::to_vec(self)?, 9)
     }
 
-    fn check(&self, artifact: &Artifact) -> Result<(), IndexProblem> {
+    fn check(&self, form: &Form) -> Result<(), IndexProblem> {
         if self.schema != SCHEMA {
             return Err(IndexProblem::Schema(self.schema));
         }
@@ -120,25 +119,22 @@ impl Index {
                 });
             }
             let end = chunk.offset.checked_add(u64::from(chunk.packed));
-            // A frame of random bytes is a little longer than the bytes; nothing honest is twice as long.
-            let sane = (1..=2 * LONGEST_CHUNK).contains(&chunk.packed)
-                && end.is_some_and(|end| end <= artifact.pack.size);
+            let sane = (1..=frame::longest(chunk.length)).contains(&chunk.packed)
+                && end.is_some_and(|end| end <= form.pack.size);
             if !sane {
                 let (offset, packed) = (chunk.offset, chunk.packed);
                 return Err(IndexProblem::Place {
                     number,
                     offset,
                     packed,
-                    pack: artifact.pack.size,
+                    pack: form.pack.size,
                 });
             }
         }
-        let found = self.size();
-        let fits = found == artifact.size;
-        fits.then_some(()).ok_or(IndexProblem::Size {
-            found,
-            expected: artifact.size,
-        })
+        let (found, expected) = (self.size(), form.size);
+        let fits = found == expected;
+        fits.then_some(())
+            .ok_or(IndexProblem::Size { found, expected })
     }
 
     /// The chunks in the file's order.
@@ -148,61 +144,27 @@ impl Index {
 
     /// The file's size in bytes.
     pub fn size(&self) -> u64 {
-        self.start_of(self.chunks.len())
-    }
-
-    /// Where a chunk begins in the file, in bytes; for the number of chunks, the file's size.
-    pub fn start_of(&self, number: usize) -> u64 {
         self.chunks
             .iter()
-            .take(number)
             .map(|chunk| u64::from(chunk.length))
             .sum()
     }
 
-    /// The first chunk that does not lie wholly below `offset`: where to go on when that many bytes are written.
-    pub fn first_beyond(&self, offset: u64) -> usize {
-        let mut end = 0;
-        self.chunks
-            .iter()
-            .take_while(|chunk| {
-                end += u64::from(chunk.length);
-                end <= offset
-            })
-            .count()
-    }
-
-    /// The packs' byte ranges that hold the chunks from `first` on: neighbours in one range.
-    pub fn ranges(&self, first: usize) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::new();
-        for (number, chunk) in self.chunks.iter().enumerate().skip(first) {
-            let end = chunk.offset + u64::from(chunk.packed);
-            match runs.last_mut() {
-                Some(run) if run.bytes.end == chunk.offset => {
-                    run.bytes.end = end;
-                    run.chunks.end = number + 1;
-                }
-                _ => runs.push(Run {
-                    chunks: number..number + 1,
-                    bytes: chunk.offset..end,
-                }),
-            }
+    /// Where each chunk begins in the file, in bytes; at the end the file's size.
+    pub fn starts(&self) -> Vec<u64> {
+        let mut starts = Vec::with_capacity(self.chunks.len() + 1);
+        let mut start = 0;
+        starts.push(start);
+        for chunk in &self.chunks {
+            start += u64::from(chunk.length);
+            starts.push(start);
         }
-        runs
+        starts
     }
-}
-
-/// Chunks whose compressed forms lie behind one another in the pack: one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
-    /// Their numbers.
-    pub chunks: Range<usize>,
-    /// Their bytes in the pack.
-    pub bytes: Range<u64>,
 }
 
 /// Decompresses a zstd frame of unknown length, but no more than `limit` bytes of it.
-fn decompress(bytes: &[u8], limit: u64) -> std::io::Result<Vec<u8>> {
+pub(super) fn decompress(bytes: &[u8], limit: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut plain = Vec::new();
     zstd::stream::read::Decoder::new(bytes)?
@@ -230,14 +192,13 @@ mod tests {
         }
     }
 
-    fn artifact(size: u64, pack: u64) -> Artifact {
+    fn form(size: u64, pack: u64) -> Form {
         let blob = |size| Blob {
             sha256: Digest::of(b""),
             size,
         };
-        Artifact {
+        Form {
             size,
-            sha256: Digest::of(b""),
             index: blob(1),
             pack: blob(pack),
         }
@@ -255,52 +216,13 @@ mod tests {
     #[test]
     fn round_trip() {
         let bytes = index().format().unwrap();
-        assert_eq!(Index::parse(&bytes, &artifact(100, 35)).unwrap(), index());
+        assert_eq!(Index::parse(&bytes, &form(100, 35)).unwrap(), index());
     }
 
     #[test]
     fn positions() {
-        let index = index();
-        let starts: Vec<u64> = (0..=4).map(|number| index.start_of(number)).collect();
-        assert_eq!(starts, [0, 10, 30, 60, 100]);
-        for (offset, first) in [
-            (0, 0),
-            (9, 0),
-            (10, 1),
-            (29, 1),
-            (30, 2),
-            (99, 3),
-            (100, 4),
-            (1000, 4),
-        ] {
-            assert_eq!(index.first_beyond(offset), first, "{offset}");
-        }
-    }
-
-    #[test]
-    fn neighbours_are_fetched_together() {
-        let runs = index().ranges(0);
-        assert_eq!(
-            runs,
-            [
-                Run {
-                    chunks: 0..2,
-                    bytes: 0..11
-                },
-                Run {
-                    chunks: 2..4,
-                    bytes: 20..35
-                }
-            ]
-        );
-        assert_eq!(
-            index().ranges(3),
-            [Run {
-                chunks: 3..4,
-                bytes: 27..35
-            }]
-        );
-        assert_eq!(index().ranges(4), []);
+        assert_eq!(index().starts(), [0, 10, 30, 60, 100]);
+        assert_eq!(index().size(), 100);
     }
 
     #[test]
@@ -308,27 +230,27 @@ mod tests {
         let cases = [
             (
                 index(),
-                artifact(99, 35),
+                form(99, 35),
                 "its chunks add up to 100 bytes, the manifest says 99",
             ),
             (
                 index(),
-                artifact(100, 34),
+                form(100, 34),
                 "chunk 3 lies at 27+8, outside of the pack of 34 bytes",
             ),
             (
                 Index::new(vec![chunk(0, 0, 1)]),
-                artifact(0, 1),
+                form(0, 1),
                 "chunk 0 is 0 bytes long, 1 to 262144 are allowed",
             ),
             (
                 Index::new(vec![chunk(262_145, 0, 1)]),
-                artifact(262_145, 1),
+                form(262_145, 1),
                 "chunk 0 is 262145 bytes long, 1 to 262144 are allowed",
             ),
             (
                 Index::new(vec![chunk(1, u64::MAX, 1)]),
-                artifact(1, 1),
+                form(1, 1),
                 "chunk 0 lies at 18446744073709551615+1, outside of the pack of 1 bytes",
             ),
             (
@@ -336,20 +258,20 @@ mod tests {
                     schema: 2,
                     chunks: vec![],
                 },
-                artifact(0, 0),
+                form(0, 0),
                 "its schema is 2, this program knows 1: update through an older release first",
             ),
         ];
-        for (index, artifact, message) in cases {
+        for (index, form, message) in cases {
             assert_eq!(
-                Index::parse(&index.format().unwrap(), &artifact)
+                Index::parse(&index.format().unwrap(), &form)
                     .unwrap_err()
                     .to_string(),
                 message
             );
         }
         assert!(matches!(
-            Index::parse(b"no zstd", &artifact(0, 0)),
+            Index::parse(b"no zstd", &form(0, 0)),
             Err(IndexProblem::Decompress(_))
         ));
     }

@@ -1,36 +1,43 @@
-//! A build becomes a release of the repository: its files packed, its manifest signed.
+//! A build becomes a release of the repository: its files packed, patches from the releases before, its manifest signed.
 
-use std::collections::BTreeMap;
+mod build;
+mod pack;
+mod patches;
+
 use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use acl_host::file;
-use acl_host::signature::VeritySignature;
-use acl_host::verity::{self, RootHash};
-use serde::Deserialize;
-use tempfile::NamedTempFile;
-
-use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::manifest::{Artifact, Artifacts, Blob, Manifest, Package, Part, SCHEMA};
-use crate::payload::pack::{Packed, pack};
-use crate::repository::documents::{digest_of, listed};
+use crate::manifest::{Artifact, Artifacts, Manifest, Part, PatchFrom, SCHEMA, Unpacked};
+use crate::payload;
 use crate::repository::publish::{Change, Publisher};
-use crate::repository::store::{Metadata, Store, digest, to_json};
+use crate::repository::store::{Metadata, digest, to_json};
 use crate::trust::roles;
-use crate::version::Version;
 
-/// What `acl-image build` says about its result, in `<image_id>_<version>.json` beside the files.
-#[derive(Debug, Deserialize)]
-struct Build {
-    schema: u32,
-    version: Version,
-    arch: String,
-    image_id: String,
-    root_hash: Digest,
-    files: BTreeMap<String, String>,
-    packages: Vec<Package>,
+use build::Build;
+use patches::New;
+
+pub use patches::Doing;
+
+/// How much is done for nodes to fetch little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// The level of zstd for whole files, 1 to 19.
+    pub level: i32,
+    /// How many of the releases before get a patch.
+    pub patches: usize,
+    /// The level of zstd for patches, 1 to 19.
+    pub patch_level: i32,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self {
+            level: payload::pack::USUAL_LEVEL,
+            patches: 3,
+            patch_level: payload::compare::USUAL_LEVEL,
+        }
+    }
 }
 
 impl Publisher {
@@ -45,52 +52,23 @@ impl Publisher {
     pub fn add(
         &self,
         build: &Path,
-        level: i32,
-        tell: &mut dyn FnMut(Part, u64),
+        effort: &Effort,
+        tell: &mut dyn FnMut(Doing<'_>),
     ) -> Result<Manifest> {
         let mut metadata = Metadata::load(&self.store)?;
-        let (dir, build) = find(build)?;
-        check_verity(&dir, &build)?;
+        let (dir, mut build) = build::find(build)?;
+        build::check_verity(&dir, &build)?;
+        build.packages.sort();
         let known = self.store.manifests(&metadata)?;
-        let artifact = |part, tell: &mut dyn FnMut(Part, u64)| {
-            self.artifact(&dir, &build, part, &known, level, tell)
-        };
-        let artifacts = Artifacts {
-            usr: artifact(Part::Usr, tell)?,
-            verity: artifact(Part::Verity, tell)?,
-            signature: artifact(Part::Signature, tell)?,
-            uki: artifact(Part::Uki, tell)?,
-        };
-        let Build {
-            version,
-            arch,
-            image_id,
-            root_hash,
-            mut packages,
-            ..
-        } = build;
-        packages.sort();
-        let manifest = Manifest {
-            schema: SCHEMA,
-            version,
-            arch,
-            image_id,
-            root_hash,
-            artifacts,
-            packages,
-        };
-        let name = Manifest::target(&manifest.version, &manifest.arch);
-        let bytes = to_json("manifest", &manifest)?;
-        match listed(&metadata.targets.signed, &name).map(digest_of) {
-            Some(digest) if digest == Some(Digest::of(&bytes)) => return Ok(manifest),
-            Some(_) => {
-                return Err(Error::ReleaseExists {
-                    version: manifest.version,
-                    arch: manifest.arch,
-                });
-            }
-            None => {}
+        let name = Manifest::target(&build.version, &build.arch);
+        let there = known
+            .iter()
+            .find(|manifest| (&manifest.version, &manifest.arch) == (&build.version, &build.arch));
+        if let Some(there) = there {
+            return self.again(&dir, &build, (there, &known), effort, tell);
         }
+        let manifest = self.pack(&dir, build, &known, effort, tell)?;
+        let bytes = to_json("manifest", &manifest)?;
         self.store.write_document(&name, &bytes)?;
         roles::list(&mut metadata.targets.signed, &name, &bytes)?;
         let targets = metadata.targets.signed.clone();
@@ -104,6 +82,72 @@ impl Publisher {
         Ok(manifest)
     }
 
+    /// The manifest of a release that is there, if it was made of this build; what of it is damaged is written anew.
+    fn again(
+        &self,
+        dir: &Path,
+        build: &Build,
+        (there, known): (&Manifest, &[Manifest]),
+        effort: &Effort,
+        tell: &mut dyn FnMut(Doing<'_>),
+    ) -> Result<Manifest> {
+        let taken = || Error::ReleaseExists {
+            version: build.version.clone(),
+            arch: build.arch.clone(),
+        };
+        let same = there.image_id == build.image_id
+            && there.root_hash == build.root_hash
+            && there.packages == build.packages;
+        let mut compared = Vec::new();
+        for part in Part::ALL {
+            let (artifact, new) = self.artifact(dir, build, part, known, effort.level, tell)?;
+            if !same || artifact != *there.artifacts.part(part) {
+                return Err(taken());
+            }
+            compared.push(new);
+        }
+        if let [usr, .., uki] = compared.as_slice() {
+            let damaged = |patch: &&PatchFrom| !self.has_patch(patch);
+            for patch in there.patches.iter().filter(damaged) {
+                let old = known.iter().filter(|old| old.version == patch.version);
+                self.patches(old, build, (usr, uki), effort, tell)?;
+            }
+        }
+        Ok(there.clone())
+    }
+
+    fn pack(
+        &self,
+        dir: &Path,
+        build: Build,
+        known: &[Manifest],
+        effort: &Effort,
+        tell: &mut dyn FnMut(Doing<'_>),
+    ) -> Result<Manifest> {
+        let mut artifact = |part| self.artifact(dir, &build, part, known, effort.level, tell);
+        let (usr, new_usr) = artifact(Part::Usr)?;
+        let (verity, _) = artifact(Part::Verity)?;
+        let (signature, _) = artifact(Part::Signature)?;
+        let (uki, new_uki) = artifact(Part::Uki)?;
+        let newest = known.iter().rev();
+        let patches = self.patches(newest, &build, (&new_usr, &new_uki), effort, tell)?;
+        Ok(Manifest {
+            schema: SCHEMA,
+            version: build.version,
+            arch: build.arch,
+            image_id: build.image_id,
+            root_hash: build.root_hash,
+            artifacts: Artifacts {
+                usr,
+                verity,
+                signature,
+                uki,
+            },
+            patches,
+            packages: build.packages,
+        })
+    }
+
     /// Packs a file, unless a release has it already.
     fn artifact(
         &self,
@@ -112,222 +156,57 @@ impl Publisher {
         part: Part,
         known: &[Manifest],
         level: i32,
-        tell: &mut dyn FnMut(Part, u64),
-    ) -> Result<Artifact> {
-        let path = file_of(dir, build, part)?;
+        tell: &mut dyn FnMut(Doing<'_>),
+    ) -> Result<(Artifact, New)> {
+        let path = build::file_of(dir, build, part)?;
         let (size, sha256) = digest(&path)?;
-        tell(part, size);
-        let same = |artifact: &&Artifact| artifact.size == size && artifact.sha256 == sha256;
-        let whole = |artifact: &&Artifact| {
-            self.store.has(&artifact.index) && self.store.has(&artifact.pack)
+        tell(Doing::Pack(part, size));
+        let unpacked = match part {
+            Part::Uki => pack::unpack(&self.store, &path)?,
+            Part::Usr | Part::Verity | Part::Signature => None,
         };
-        let found = known
+        let file = File::open(&path).map_err(pack::failed("read", &path))?;
+        let there = known
             .iter()
             .flat_map(|manifest| Part::ALL.map(|part| manifest.artifacts.part(part)))
-            .filter(same)
-            .find(whole);
-        match found {
-            Some(artifact) => Ok(artifact.clone()),
-            None => pack_file(&self.store, &path, level, (size, sha256)),
+            .filter(|artifact| (artifact.size, artifact.sha256) == (size, sha256))
+            .find(|artifact| self.has(artifact));
+        if let Some(artifact) = there {
+            let index = patches::read_index(&self.store, &artifact.comparable().1)?;
+            let file = unpacked.map_or(file, |(_, file)| file);
+            return Ok((artifact.clone(), New { file, index }));
         }
-    }
-}
-
-/// The directory and the description of a build.
-fn find(path: &Path) -> Result<(PathBuf, Build)> {
-    let refuse = |problem: String| Error::Build {
-        path: path.to_owned(),
-        problem,
-    };
-    if path.is_file() {
-        return Ok((
-            path.parent().unwrap_or(Path::new("")).to_owned(),
-            parse(path)?,
-        ));
-    }
-    let entries = std::fs::read_dir(path).map_err(|source| Error::Publish {
-        action: "list",
-        path: path.to_owned(),
-        source,
-    })?;
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| describes(name))
-        .collect();
-    names.sort();
-    match names.as_slice() {
-        [name] => Ok((path.to_owned(), parse(&path.join(name))?)),
-        [] => Err(refuse(
-            "it holds no <image>_<version>.json; run `acl-image build` first".to_owned(),
-        )),
-        several => Err(refuse(format!(
-            "it holds {}; name one of them",
-            several.join(", ")
-        ))),
-    }
-}
-
-/// Whether a file may be a build's description: other JSON beside it has a second word before its ending.
-fn describes(name: &str) -> bool {
-    let others = [
-        ".lock.json",
-        ".verity-sig.json",
-        ".spdx.json",
-        ".provenance.json",
-    ];
-    name.contains('_')
-        && name.ends_with(".json")
-        && !others.iter().any(|other| name.ends_with(other))
-}
-
-fn parse(path: &Path) -> Result<Build> {
-    let refuse = |problem: String| Error::Build {
-        path: path.to_owned(),
-        problem,
-    };
-    let build: Build =
-        serde_json::from_slice(&file::read(path)?).map_err(|source| refuse(source.to_string()))?;
-    if build.schema != SCHEMA {
-        return Err(refuse(format!(
-            "its schema is {}, this program knows {SCHEMA}",
-            build.schema
-        )));
-    }
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if build.arch.is_empty() || !build.arch.bytes().all(plain) {
-        return Err(refuse(format!(
-            "'{}' is not an architecture such as x86-64",
-            build.arch
-        )));
-    }
-    Ok(build)
-}
-
-fn file_of(dir: &Path, build: &Build, part: Part) -> Result<PathBuf> {
-    let refuse = |problem: String| Error::Build {
-        path: dir.to_owned(),
-        problem,
-    };
-    let name = build
-        .files
-        .get(part.as_str())
-        .ok_or_else(|| refuse(format!("its description names no file for {part}")))?;
-    if name.contains('/') || name.starts_with('.') {
-        return Err(refuse(format!("'{name}' is not the name of a file in it")));
-    }
-    let path = dir.join(name);
-    if !path.is_file() {
-        return Err(refuse(format!("{name} is missing")));
-    }
-    Ok(path)
-}
-
-/// The tree, the signature and the description must all mean the usr file system that is published: a node would find
-/// out only after it has fetched everything.
-fn check_verity(dir: &Path, build: &Build) -> Result<()> {
-    let refuse = |file: &Path, error: acl_host::Error| Error::Build {
-        path: dir.to_owned(),
-        problem: format!("{}: {}", file.display(), acl_host::error::chain(&error)),
-    };
-    let root_hash = RootHash(*build.root_hash.bytes());
-    let [usr, tree, signature] =
-        [Part::Usr, Part::Verity, Part::Signature].map(|part| file_of(dir, build, part));
-    let (usr, tree, signature) = (usr?, tree?, signature?);
-    let open = |path: &Path| {
-        File::open(path).map_err(|source| Error::Publish {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        })
-    };
-    verity::check(&open(&usr)?, &open(&tree)?, &root_hash).map_err(|error| refuse(&tree, error))?;
-    let signed = VeritySignature::parse(&file::read(&signature)?)
-        .map_err(|error| refuse(&signature, error))?;
-    if signed.root_hash != root_hash {
-        let problem = format!(
-            "{} signs the root hash {}, not {root_hash}",
-            signature.display(),
-            signed.root_hash
-        );
-        return Err(Error::Build {
-            path: dir.to_owned(),
-            problem,
+        let pack = |file, expected| pack::pack_file(&self.store, &path, file, level, expected);
+        let (plain, index) = pack(&file, Some(sha256))?;
+        let mut artifact = Artifact {
+            size,
+            sha256,
+            index: plain.index,
+            pack: plain.pack,
+            unpacked: None,
+        };
+        let Some((inner, file)) = unpacked else {
+            return Ok((artifact, New { file, index }));
+        };
+        let (form, index) = pack(&file, None)?;
+        artifact.unpacked = Some(Unpacked {
+            inner,
+            index: form.index,
+            pack: form.pack,
         });
+        Ok((artifact, New { file, index }))
     }
-    Ok(())
-}
 
-/// Packs a file into blobs; neither has its name before it is whole and durable.
-fn pack_file(store: &Store, path: &Path, level: i32, expected: (u64, Digest)) -> Result<Artifact> {
-    let blobs = store.dir().join("blobs");
-    let failed = |source| Error::Publish {
-        action: "pack",
-        path: path.to_owned(),
-        source,
-    };
-    let temporary = NamedTempFile::new_in(&blobs).map_err(failed)?;
-    let mut out = BufWriter::new(temporary);
-    let packed = pack(File::open(path).map_err(failed)?, &mut out, level).map_err(failed)?;
-    if (packed.size, packed.sha256) != expected {
-        return Err(failed(std::io::Error::other(
-            "it changed while it was read",
-        )));
+    /// Whether the repository has all of an artifact.
+    fn has(&self, artifact: &Artifact) -> bool {
+        [artifact.plain(), artifact.comparable().1]
+            .iter()
+            .all(|form| self.store.has(&form.index) && self.store.has(&form.pack))
     }
-    out.flush().map_err(failed)?;
-    let temporary = out
-        .into_inner()
-        .map_err(|error| failed(error.into_error()))?;
-    install(store, temporary, &packed.pack_sha256).map_err(failed)?;
-    let index = packed.index.format().map_err(failed)?;
-    let blob = Blob {
-        sha256: Digest::of(&index),
-        size: index.len() as u64,
-    };
-    file::write(store.blob(&blob.sha256), &index)?;
-    file::sync_dir(&blobs)?;
-    Ok(describe(&packed, blob))
-}
 
-fn install(store: &Store, temporary: NamedTempFile, digest: &Digest) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    // A temporary file is its owner's alone; a web server runs as someone else.
-    temporary
-        .as_file()
-        .set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    temporary.as_file().sync_all()?;
-    temporary
-        .persist(store.blob(digest))
-        .map_err(|error| error.error)?;
-    Ok(())
-}
-
-fn describe(packed: &Packed, index: Blob) -> Artifact {
-    Artifact {
-        size: packed.size,
-        sha256: packed.sha256,
-        index,
-        pack: Blob {
-            sha256: packed.pack_sha256,
-            size: packed.pack_size,
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::describes;
-
-    #[test]
-    fn descriptions_by_name() {
-        for (name, is) in [
-            ("acl_1.2.json", true),
-            ("acl_1.2.lock.json", false),
-            ("acl_1.2.usr.verity-sig.json", false),
-            ("summary.json", false),
-            ("acl_1.2.efi", false),
-        ] {
-            assert_eq!(describes(name), is, "{name}");
-        }
+    fn has_patch(&self, patch: &PatchFrom) -> bool {
+        [&patch.usr, &patch.uki]
+            .iter()
+            .all(|patch| self.store.has(&patch.index) && self.store.has(&patch.pack))
     }
 }

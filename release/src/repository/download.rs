@@ -17,7 +17,9 @@ pub(crate) struct Download<'a> {
     tries: Tries<'a>,
     url: Url,
     size: u64,
+    /// What is wanted now, and what after it.
     wanted: Range<u64>,
+    then: std::vec::IntoIter<Range<u64>>,
     answer: Option<Answer>,
 }
 
@@ -32,20 +34,21 @@ struct Answer {
 }
 
 impl<'a> Download<'a> {
-    /// Nothing is asked for before the first piece.
-    pub(crate) fn new(http: &'a Http, url: Url, size: u64) -> Self {
+    /// The bytes of these ranges, in order. Nothing is asked for before the first piece.
+    pub(crate) fn new(http: &'a Http, url: Url, size: u64, wanted: Vec<Range<u64>>) -> Self {
         Self {
             http,
             tries: http.tries(),
             url,
             size,
             wanted: 0..0,
+            then: wanted.into_iter(),
             answer: None,
         }
     }
 
     /// Sets what is wanted next. A server without ranges is read on where possible.
-    pub(crate) fn want(&mut self, bytes: Range<u64>) {
+    fn want(&mut self, bytes: Range<u64>) {
         let goes_on = |answer: &Answer| answer.whole && answer.position <= bytes.start;
         if !self.answer.as_ref().is_some_and(goes_on) {
             self.answer = None;
@@ -53,9 +56,16 @@ impl<'a> Download<'a> {
         self.wanted = bytes;
     }
 
-    /// The next bytes of what is wanted; nothing at its end.
+    /// The next bytes of what is wanted; nothing at the end.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>> {
-        while !self.wanted.is_empty() {
+        loop {
+            if self.wanted.is_empty() {
+                let Some(next) = self.then.next() else {
+                    return Ok(None);
+                };
+                self.want(next);
+                continue;
+            }
             match self.read().await {
                 Ok(Some(bytes)) => {
                     self.wanted.start += bytes.len() as u64;
@@ -69,7 +79,6 @@ impl<'a> Download<'a> {
                 }
             }
         }
-        Ok(None)
     }
 
     /// Reads once from the answer, and cuts off what is not wanted; nothing when none of it was.

@@ -1,56 +1,89 @@
-//! An artifact from the repository into a sink: its index, then its chunks in few large requests.
+//! An artifact from the repository into a sink: what the machine has is taken from there, what a patch has from the
+//! patch, the rest from the pack of the whole artifact.
 
+use std::sync::Arc;
+
+use acl_host::error::chain;
 use url::Url;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::manifest::{Artifact, Blob, Part};
-use crate::payload::index::{Chunk, Index};
-use crate::payload::unpack::{Sink, Unpacker};
+use crate::manifest::{ArtifactPatch, Blob, Form, Part};
+use crate::payload::assemble::{Assembly, ChunkProblem, Readable, Sink};
+use crate::payload::index::Index;
+use crate::payload::patch::Patch;
+use crate::payload::plan::{self, Task};
 use crate::repository::download::Download;
 use crate::repository::http::Http;
+
+mod carry;
 
 /// An artifact that can be fetched.
 #[derive(Debug)]
 pub struct Fetch<'a> {
     http: &'a Http,
+    base: Url,
     part: Part,
-    pack: Url,
-    pack_size: u64,
-    index: Index,
+    pack: Blob,
+    index: Arc<Index>,
+    patch: Option<(Patch, Blob)>,
+    documents: u64,
+}
+
+/// What the machine has already.
+#[derive(Clone, Default)]
+pub struct Stock {
+    /// The same part of the release that runs, unpacked as the patch's base; or any file that may have some chunks.
+    pub old: Option<Readable>,
+    /// What an earlier try left.
+    pub begun: Option<Readable>,
+}
+
+impl std::fmt::Debug for Stock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { old, begun } = self;
+        write!(f, "Stock({}, {})", old.is_some(), begun.is_some())
+    }
 }
 
 impl<'a> Fetch<'a> {
-    /// Fetches the artifact's index and checks it.
+    /// Fetches the artifact's index and checks it; the patch's too, which is done without when it is not to be had.
     pub(crate) async fn open(
         http: &'a Http,
         base: &Url,
         part: Part,
-        artifact: &Artifact,
+        form: &Form,
+        patch: Option<&ArtifactPatch>,
     ) -> Result<Self> {
-        let url = blob_url(base, &artifact.index)?;
-        let bytes = http.document(&url, artifact.index.size).await?;
-        let found = Digest::of(&bytes);
-        if found != artifact.index.sha256 {
-            return Err(Error::IndexDigest {
-                part,
-                url: url.into(),
-                found,
-                expected: artifact.index.sha256,
-            });
-        }
-        let index = Index::parse(&bytes, artifact).map_err(|source| Error::Index {
+        let index = read_index(http, base, part, form).await?;
+        let mut fetch = Self {
+            http,
+            base: base.clone(),
             part,
+            pack: form.pack,
+            index: Arc::new(index),
+            patch: None,
+            documents: form.index.size,
+        };
+        if let Some(described) = patch {
+            fetch.documents += described.index.size;
+            match fetch.read_patch(described).await {
+                Ok(patch) => fetch.patch = Some((patch, described.pack)),
+                Err(error) => {
+                    let chain = chain(&error);
+                    tracing::warn!(%part, error = chain, "going on without the patch: {chain}");
+                }
+            }
+        }
+        Ok(fetch)
+    }
+
+    async fn read_patch(&self, described: &ArtifactPatch) -> Result<Patch> {
+        let (url, bytes) = document(self.http, &self.base, self.part, &described.index).await?;
+        Patch::parse(&bytes, described, &self.index).map_err(|source| Error::Patch {
+            part: self.part,
             url: url.into(),
             source,
-        })?;
-        let pack = blob_url(base, &artifact.pack)?;
-        Ok(Self {
-            http,
-            part,
-            pack,
-            pack_size: artifact.pack.size,
-            index,
         })
     }
 
@@ -59,92 +92,157 @@ impl<'a> Fetch<'a> {
         &self.index
     }
 
-    /// The bytes that [`Fetch::run`] will fetch from chunk `first` on.
-    pub fn bytes_from(&self, first: usize) -> u64 {
-        self.index
-            .ranges(first)
-            .iter()
-            .map(|run| run.bytes.end - run.bytes.start)
-            .sum()
-    }
-
-    /// Hands the chunks from number `first` on to the sink, each after its digest was checked.
+    /// Hands every chunk to the sink, each after its digest was checked, and gives the sink back.
     ///
     /// # Errors
-    /// [`Error::Chunk`] for the first chunk that is not what the index says; [`Error::Sink`]; the errors of HTTP
-    /// once retries are used up. What the sink has taken by then is good, and a later call goes on behind it.
-    pub async fn run(&self, first: usize, sink: &mut dyn Sink) -> Result<()> {
-        let mut unpacker = Unpacker::new().map_err(|source| Error::Decompressor { source })?;
-        let mut download = Download::new(self.http, self.pack.clone(), self.pack_size);
-        let mut offset = self.index.start_of(first);
-        let mut buffer = Vec::new();
-        for run in self.index.ranges(first) {
-            download.want(run.bytes);
-            buffer.clear();
-            for number in run.chunks {
-                let Some(chunk) = self.index.chunks().get(number) else {
-                    break;
-                };
-                let taken = self.fill(&mut download, &mut buffer, chunk, sink).await?;
-                self.hand_over(&mut unpacker, number, offset, &buffer[..taken], sink)?;
-                buffer.drain(..taken);
-                offset += u64::from(chunk.length);
+    /// [`Error::Chunk`] for the first chunk that no way gives as the index says; [`Error::Sink`]; the errors of HTTP
+    /// once retries are used up. What the sink has taken by then is good, and a later call finds it in its stock.
+    pub async fn run(&self, stock: Stock, mut sink: Box<dyn Sink>) -> Result<Box<dyn Sink>> {
+        sink.fetched(self.documents);
+        let mut assembly = Assembly::new(self.index.clone(), stock.old.clone(), sink);
+        if let Some(begun) = stock.begun {
+            assembly = self
+                .apart(assembly, move |assembly| assembly.keep(&*begun))
+                .await?;
+        }
+        assembly = match &self.patch {
+            Some((patch, pack)) if stock.old.is_some() => {
+                self.patched(assembly, patch, pack).await?
             }
-        }
-        Ok(())
-    }
-
-    /// Reads until the buffer holds the chunk's compressed form; its length.
-    async fn fill(
-        &self,
-        download: &mut Download<'_>,
-        buffer: &mut Vec<u8>,
-        chunk: &Chunk,
-        sink: &mut dyn Sink,
-    ) -> Result<usize> {
-        let length = chunk.packed as usize;
-        while buffer.len() < length {
-            let Some(piece) = download.piece().await? else {
-                // A range ends with its last chunk, so this is only ever an empty range.
-                return Err(Error::Cut {
-                    url: self.pack.clone().into(),
-                    position: chunk.offset,
-                    size: self.pack_size,
-                });
-            };
-            sink.fetched(piece.len() as u64);
-            buffer.extend_from_slice(&piece);
-        }
-        Ok(length)
-    }
-
-    fn hand_over(
-        &self,
-        unpacker: &mut Unpacker,
-        number: usize,
-        offset: u64,
-        packed: &[u8],
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
-        let Some(chunk) = self.index.chunks().get(number) else {
-            return Ok(());
+            _ => self.recognised(assembly).await?,
         };
-        let part = self.part;
-        let plain = unpacker
-            .unpack(packed, chunk)
-            .map_err(|source| Error::Chunk {
-                part,
-                number,
-                offset,
-                url: self.pack.clone().into(),
-                source,
-            })?;
-        sink.chunk(offset, plain).map_err(|source| Error::Sink {
-            part,
-            offset,
-            source,
-        })
+        self.completed(assembly).await.map(Assembly::into_sink)
     }
+
+    /// What the patch gives; it is no error when that is less than all.
+    async fn patched(&self, assembly: Assembly, patch: &Patch, pack: &Blob) -> Result<Assembly> {
+        let tasks = plan::by_patch(patch, assembly.wanted());
+        let (assembly, problem) = self.pass(assembly, tasks, pack).await?;
+        if let Some(problem) = problem {
+            let (part, chain) = (self.part, chain(&problem));
+            tracing::warn!(%part, error = chain, "the patch does not give all: {chain}");
+        }
+        Ok(assembly)
+    }
+
+    /// What of the old file is in the new one, too.
+    async fn recognised(&self, assembly: Assembly) -> Result<Assembly> {
+        let index = self.index.clone();
+        let tasks = move |assembly: &Assembly| match assembly.survey() {
+            Ok(known) => plan::by_content(&index, assembly.wanted(), &known),
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the running release: all is fetched");
+                Vec::new()
+            }
+        };
+        let surveyed = tokio::task::spawn_blocking(move || (tasks(&assembly), assembly)).await;
+        let (tasks, assembly) = surveyed.map_err(|source| self.ended(&source))?;
+        Ok(self.pass(assembly, tasks, &self.pack).await?.0)
+    }
+
+    /// Everything else.
+    async fn completed(&self, assembly: Assembly) -> Result<Assembly> {
+        let tasks = plan::whole(&self.index, assembly.wanted());
+        let (assembly, problem) = self.pass(assembly, tasks, &self.pack).await?;
+        match (problem, assembly.wanted().contains(&true)) {
+            (Some(problem), true) => Err(problem),
+            _ => Ok(assembly),
+        }
+    }
+
+    /// Carries tasks out, whose frames lie in `pack`. The error that is returned beside the assembly left chunks wanted.
+    async fn pass(
+        &self,
+        assembly: Assembly,
+        tasks: Vec<Task>,
+        pack: &Blob,
+    ) -> Result<(Assembly, Option<Error>)> {
+        let url = blob_url(&self.base, pack)?;
+        let mut download = Download::new(self.http, url.clone(), pack.size, plan::ranges(&tasks));
+        let (assembly, ended, fetched) = carry::carry(&mut download, assembly, tasks)
+            .await
+            .map_err(|source| self.ended(&source))?;
+        let problem = match ended {
+            carry::Ended::Done => None,
+            carry::Ended::Chunk(number, source) => {
+                Some(self.chunk_error(&assembly, number, url, source))
+            }
+            carry::Ended::Sink(offset, source) => {
+                let part = self.part;
+                return Err(Error::Sink {
+                    part,
+                    offset,
+                    source,
+                });
+            }
+        };
+        Ok((assembly, fetched.err().or(problem)))
+    }
+
+    fn chunk_error(
+        &self,
+        assembly: &Assembly,
+        number: usize,
+        url: Url,
+        source: ChunkProblem,
+    ) -> Error {
+        Error::Chunk {
+            part: self.part,
+            number,
+            offset: assembly.start_of(number),
+            url: url.into(),
+            source,
+        }
+    }
+
+    /// Lets the assembly work where it does not hold up what else is under way.
+    async fn apart(
+        &self,
+        mut assembly: Assembly,
+        work: impl FnOnce(&mut Assembly) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<Assembly> {
+        let worked = tokio::task::spawn_blocking(move || (work(&mut assembly), assembly)).await;
+        let (worked, assembly) = worked.map_err(|source| self.ended(&source))?;
+        let part = self.part;
+        worked.map_err(|source| Error::Sink {
+            part,
+            offset: 0,
+            source,
+        })?;
+        Ok(assembly)
+    }
+
+    fn ended(&self, source: &tokio::task::JoinError) -> Error {
+        Error::Worker {
+            part: self.part,
+            problem: source.to_string(),
+        }
+    }
+}
+
+async fn read_index(http: &Http, base: &Url, part: Part, form: &Form) -> Result<Index> {
+    let (url, bytes) = document(http, base, part, &form.index).await?;
+    Index::parse(&bytes, form).map_err(|source| Error::Index {
+        part,
+        url: url.into(),
+        source,
+    })
+}
+
+/// A blob that describes others, as the manifest says it is.
+async fn document(http: &Http, base: &Url, part: Part, blob: &Blob) -> Result<(Url, bytes::Bytes)> {
+    let url = blob_url(base, blob)?;
+    let bytes = http.document(&url, blob.size).await?;
+    let (found, expected) = (Digest::of(&bytes), blob.sha256);
+    if found == expected {
+        return Ok((url, bytes));
+    }
+    Err(Error::IndexDigest {
+        part,
+        url: url.into(),
+        found,
+        expected,
+    })
 }
 
 /// Where a blob lies.

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::channel::{Channel, ChannelName};
 use crate::error::{Error, Result};
-use crate::manifest::{Artifact, Manifest, Part};
+use crate::manifest::{ArtifactPatch, Form, Manifest, Part};
 use crate::repository::documents::{Document, listed};
 use crate::repository::fetch::{Fetch, join};
 use crate::repository::http::Http;
@@ -115,12 +115,18 @@ impl Repository {
             .manifest(version, arch)
     }
 
-    /// Prepares to fetch an artifact: its index is fetched and checked.
+    /// Prepares to fetch an artifact in one of its forms: its index is fetched and checked, and that of the patch that fits what the machine
+    /// has.
     ///
     /// # Errors
     /// [`Error::IndexDigest`], [`Error::Index`], and those of HTTP.
-    pub async fn fetch(&self, part: Part, artifact: &Artifact) -> Result<Fetch<'_>> {
-        Fetch::open(&self.http, &self.base, part, artifact).await
+    pub async fn fetch(
+        &self,
+        part: Part,
+        form: &Form,
+        patch: Option<&ArtifactPatch>,
+    ) -> Result<Fetch<'_>> {
+        Fetch::open(&self.http, &self.base, part, form, patch).await
     }
 
     fn fresh(&self, role: &str, version: u64, expires: Timestamp) -> Result<()> {

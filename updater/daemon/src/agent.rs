@@ -177,6 +177,7 @@ impl Agent {
             http,
             store,
             progress: Progress::new(sender),
+            proven: None,
             found: None,
         };
         let agent = Self {

@@ -9,6 +9,7 @@ use acl_host::{
     file,
     gpt::{Partition, Table},
     slot::Slots,
+    verity::{self, RootHash},
 };
 use acl_updater_core::Version;
 
@@ -138,12 +139,35 @@ impl Machine {
         let (table, Slots { other, .. }) = self.slots()?;
         let open = || {
             let disk = Disk::open(table.path())?;
-            let region = |p: &Partition| disk.region(format!("partition {}", p.index), p.range());
             Ok(OtherSlot {
-                usr: region(&other.usr)?,
-                verity: region(&other.verity)?,
-                signature: region(&other.signature)?,
+                usr: region(&disk, &other.usr)?,
+                verity: region(&disk, &other.verity)?,
+                signature: region(&disk, &other.signature)?,
             })
+        };
+        open().map_err(|source| Error::FindSlots { source })
+    }
+
+    /// The root hash of the running release, as the kernel was told.
+    ///
+    /// # Errors
+    /// [`Error::FindSlots`].
+    pub fn root_hash(&self) -> Result<RootHash, Error> {
+        let found = Cmdline::read(&self.root).map(|cmdline| cmdline.usrhash());
+        let found = found.and_then(|hash| hash.ok_or(acl_host::Error::NoUsrHash));
+        found.map_err(|source| Error::FindSlots { source })
+    }
+
+    /// The file system of the running release, to be read only.
+    ///
+    /// # Errors
+    /// [`Error::FindSlots`].
+    pub fn running_usr(&self) -> Result<Region, Error> {
+        let (table, Slots { running, .. }) = self.slots()?;
+        let open = || {
+            let disk = Disk::open_read_only(table.path())?;
+            let length = verity::data_length(&region(&disk, &running.verity)?)?;
+            Ok(region(&disk, &running.usr)?.first(length))
         };
         open().map_err(|source| Error::FindSlots { source })
     }
@@ -158,6 +182,10 @@ impl Machine {
             None => Esp::find(&self.root).map_err(|source| Error::ReadEntries { source }),
         }
     }
+}
+
+fn region(disk: &Disk, partition: &Partition) -> acl_host::Result<Region> {
+    disk.region(format!("partition {}", partition.index), partition.range())
 }
 
 fn parse_image(text: &str) -> Result<Image, &'static str> {

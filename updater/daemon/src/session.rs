@@ -1,12 +1,13 @@
 //! What effects work on: the machine, the repository, and the release that a check found.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use acl_host::clock::Clock;
+use acl_host::{clock::Clock, verity::RootHash};
 use acl_release::{
     channel::ChannelName,
     choose::Stand,
-    manifest::Manifest,
+    digest::Digest,
+    manifest::{Manifest, PatchFrom},
     repository::{http::Http, read::Repository},
 };
 use tokio::sync::mpsc;
@@ -23,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) progress: Progress,
     /// What the last check found; an update works on nothing else.
     pub(crate) found: Option<Found>,
+    /// The root hash that what the slot gave back has, when writing it has shown that already.
+    pub(crate) proven: Option<RootHash>,
 }
 
 /// A release found by a check.
@@ -34,12 +37,26 @@ pub(crate) struct Found {
     pub(crate) channel: ChannelName,
     /// Where the machine stood when it was chosen.
     pub(crate) stand: Stand,
+    /// The root hash of the release that runs.
+    pub(crate) running: RootHash,
 }
 
-/// Tells how far an update is.
-#[derive(Debug)]
+impl Found {
+    /// What leads from the running release to this one, when its publisher has made it.
+    pub(crate) fn patch(&self) -> Option<&PatchFrom> {
+        self.manifest.patch_from(&Digest::from(self.running.0))
+    }
+}
+
+/// Tells how far an update is. Clones count together.
+#[derive(Clone, Debug)]
 pub(crate) struct Progress {
     sender: mpsc::UnboundedSender<(u64, u64)>,
+    count: Arc<Mutex<Count>>,
+}
+
+#[derive(Debug, Default)]
+struct Count {
     done: u64,
     total: u64,
     told: u64,
@@ -52,24 +69,31 @@ impl Progress {
     pub(crate) fn new(sender: mpsc::UnboundedSender<(u64, u64)>) -> Self {
         Self {
             sender,
-            done: 0,
-            total: 0,
-            told: 0,
+            count: Arc::default(),
         }
     }
 
     /// Begin anew, with `total` bytes to write.
-    pub(crate) fn begin(&mut self, total: u64) {
-        (self.done, self.total, self.told) = (0, total, 0);
+    pub(crate) fn begin(&self, total: u64) {
+        *self.count() = Count {
+            total,
+            ..Count::default()
+        };
     }
 
-    /// So many bytes more were written.
-    pub(crate) fn add(&mut self, bytes: u64) {
-        self.done += bytes;
-        if self.done - self.told > self.total / TOLD || self.done == self.total {
-            self.told = self.done;
+    /// So many bytes more are where they belong.
+    pub(crate) fn add(&self, bytes: u64) {
+        let mut count = self.count();
+        count.done += bytes;
+        if count.done - count.told > count.total / TOLD || count.done == count.total {
+            count.told = count.done;
             // Nobody listens only when the agent is about to end.
-            let _ = self.sender.send((self.done, self.total));
+            let _ = self.sender.send((count.done, count.total));
         }
+    }
+
+    fn count(&self) -> MutexGuard<'_, Count> {
+        // A count is whole whatever happened to its holder.
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,15 +7,20 @@ use acl_host::{
     signature::VeritySignature,
     verity::{Parameters, RootHash, build},
 };
+use acl_release::{manifest::Inner, payload::inner};
 
 /// Bytes of the file system.
 pub(crate) const USR: usize = 1024 * 1024;
-/// Bytes of the kernel image.
-const UKI: usize = 200 * 1024;
+/// Bytes of the kernel.
+const UKI: usize = 100 * 1024;
+/// Bytes of the initrd, unpacked.
+const INITRD: usize = 300 * 1024;
+/// Bytes that differ from release to release.
+pub(crate) const CHANGED: usize = 32 * 1024;
 
 /// Write the build of `version` into `dir`, as the image builder does; its root hash.
 pub(crate) fn write_build(dir: &Path, version: &str) -> RootHash {
-    let usr = noise(version, USR);
+    let usr = changed(noise("usr", USR), version);
     let tree = build(&usr[..], &Parameters::from_data(&usr[..]).unwrap()).unwrap();
     let signature = VeritySignature {
         root_hash: tree.root,
@@ -60,8 +65,32 @@ pub(crate) fn uki(version: &str, root: &RootHash) -> Vec<u8> {
     let cmdline = format!("quiet usrhash={root} panic=3\0");
     pe(&[
         (b".cmdline", cmdline.as_bytes()),
+        (b".initrd\0", &initrd(version)),
         (b".linux\0\0", &noise(&format!("kernel {version}"), UKI)),
     ])
+}
+
+/// As the image builder compresses it.
+fn initrd(version: &str) -> Vec<u8> {
+    let mut plain = changed(noise("initrd", INITRD), version);
+    plain.iter_mut().step_by(2).for_each(|byte| *byte = 0);
+    let all = Inner {
+        offset: 0,
+        packed: 0,
+        plain: plain.len() as u64,
+        level: 7,
+    };
+    let mut frame = Vec::new();
+    inner::press(&mut plain.as_slice(), &[all], &mut frame).unwrap();
+    frame
+}
+
+/// The same bytes, but for some that are of the version.
+fn changed(mut bytes: Vec<u8>, version: &str) -> Vec<u8> {
+    let place = bytes.len() / 2;
+    let new = noise(version, CHANGED);
+    bytes[place..place + CHANGED].copy_from_slice(&new);
+    bytes
 }
 
 /// The smallest PE32+ image with these sections (Microsoft's PE format: DOS header, COFF header, optional header,

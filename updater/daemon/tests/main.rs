@@ -13,4 +13,5 @@ mod over_the_bus;
 mod pace;
 mod refusals;
 mod site;
+mod small;
 mod updates;

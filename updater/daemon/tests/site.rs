@@ -9,7 +9,13 @@ use std::{
 use acl_host::clock::{Clock, SystemClock};
 use acl_release::{
     channel::Offer,
-    repository::{publish::Publisher, serve::serve},
+    manifest::Manifest,
+    repository::{
+        add::Effort,
+        publish::Publisher,
+        serve::serve,
+        store::{Metadata, Store},
+    },
     trust::{keys::Keyring, roles::Lifetimes},
 };
 use tempfile::TempDir;
@@ -59,11 +65,26 @@ impl Site {
     pub(crate) fn publish(&self, version: &str) {
         let build = self.build(version);
         let publisher = publisher(self.dir.path());
-        publisher.add(&build, 1, &mut |_, _| {}).unwrap();
+        let effort = Effort {
+            level: 1,
+            patch_level: 3,
+            ..Effort::default()
+        };
+        publisher.add(&build, &effort, &mut |_| {}).unwrap();
         let offer = Offer::new(version.parse().unwrap(), SystemClock.now());
         publisher
             .promote(&"stable".parse().unwrap(), offer)
             .unwrap();
+    }
+
+    /// What the repository says of a release.
+    pub(crate) fn manifest(&self, version: &str) -> Manifest {
+        let store = Store::new(&self.repository());
+        let manifests = store.manifests(&Metadata::load(&store).unwrap()).unwrap();
+        let mut found = manifests.into_iter();
+        found
+            .find(|manifest| manifest.version.as_str() == version)
+            .unwrap()
     }
 
     /// The directory with the build of a release, made when it is not there.

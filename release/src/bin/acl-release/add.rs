@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use acl_release::payload::pack::USUAL_LEVEL;
+use acl_release::repository::add::{Doing, Effort};
 use clap::Args;
 
 use crate::say;
@@ -16,21 +16,38 @@ pub(crate) struct Add {
     /// The directory that `acl-image build --out` wrote, or the description of one build in it
     #[arg(long, value_name = "DIR")]
     build: PathBuf,
-    /// How hard zstd tries, 1 (fast) to 19 (slow)
-    #[arg(long, value_name = "LEVEL", default_value_t = USUAL_LEVEL, value_parser = clap::value_parser!(i32).range(1..=19))]
+    /// How hard zstd tries with whole files, 1 (fast) to 19 (slow)
+    #[arg(long, value_name = "LEVEL", default_value_t = Effort::default().level, value_parser = clap::value_parser!(i32).range(1..=19))]
     level: i32,
+    /// How many of the releases before get a patch, from which a node fetches little
+    #[arg(long, value_name = "COUNT", default_value_t = Effort::default().patches)]
+    patches: usize,
+    /// How hard zstd tries with patches, 1 (fast) to 19 (slow)
+    #[arg(long, value_name = "LEVEL", default_value_t = Effort::default().patch_level, value_parser = clap::value_parser!(i32).range(1..=19))]
+    patch_level: i32,
 }
 
 impl Add {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let publisher = self.settings.publisher()?;
-        let manifest = publisher.add(&self.build, self.level, &mut |part, size| {
-            tracing::info!(%part, size, "packing");
+        let effort = Effort {
+            level: self.level,
+            patches: self.patches,
+            patch_level: self.patch_level,
+        };
+        let manifest = publisher.add(&self.build, &effort, &mut |doing| match doing {
+            Doing::Pack(part, size) => tracing::info!(%part, size, "packing"),
+            Doing::Compare(part, from) => tracing::info!(%part, %from, "comparing"),
         })?;
         let bytes = manifest.download_size();
         say(format_args!(
             "added {} for {}: {bytes} bytes to fetch",
             manifest.version, manifest.arch
-        ))
+        ))?;
+        for patch in &manifest.patches {
+            let (from, bytes) = (&patch.version, manifest.patched_size(patch));
+            say(format_args!("  from {from}: {bytes} bytes"))?;
+        }
+        Ok(())
     }
 }

@@ -62,6 +62,7 @@ pub(super) async fn check(session: &mut Session, state: &State) -> Result<Outcom
         manifest,
         channel: config.channel,
         stand,
+        running: session.machine.root_hash()?,
     });
     Ok(Outcome::Offer(offer))
 }

@@ -67,6 +67,20 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(
+        "an update needs {} MiB of memory, and {} MiB are available; it is tried again at the next check", needed >> 20, available >> 20
+    )]
+    LowMemory { available: u64, needed: u64 },
+    #[error(
+        "staging needs {} MiB in {}, and {} MiB are free; remove files that are not needed", needed >> 20, path.display(), free >> 20
+    )]
+    StateFull {
+        path: PathBuf,
+        needed: u64,
+        free: u64,
+    },
+    #[error("cannot use the agent's directory")]
+    KeepState { source: acl_host::Error },
     #[error("cannot fetch the release")]
     FetchRelease { source: acl_release::Error },
     #[error("the kernel image of release {version} is refused: {problem}{WITHDRAW}")]
@@ -132,6 +146,8 @@ impl Error {
             Self::RunningVersion { .. }
             | Self::SlotTooSmall { .. }
             | Self::KeepPart { .. }
+            | Self::LowMemory { .. }
+            | Self::StateFull { .. }
             | Self::ReadBack { .. } => Who::Environment,
             Self::OtherImage { .. }
             | Self::RefuseUki { .. }
@@ -141,6 +157,7 @@ impl Error {
             | Self::Replaced { .. } => Who::Server,
             Self::FitEntry { source }
             | Self::Disarm { source }
+            | Self::KeepState { source }
             | Self::WriteSlot { source }
             | Self::NameSlot { source }
             | Self::Arm { source }

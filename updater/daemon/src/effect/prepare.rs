@@ -5,7 +5,7 @@ use std::path::Path;
 use acl_host::{entry::EntryName, file, signature::VeritySignature, verity::RootHash};
 use acl_release::manifest::{Manifest, Part};
 
-use super::{Error, staged_files::StagedFiles, uki};
+use super::{Error, kernel, room, sinks::Fetched, staged_files::StagedFiles, uki};
 use crate::{
     machine::{Machine, OtherSlot},
     session::{Found, Session},
@@ -23,13 +23,16 @@ pub(super) async fn prepare(session: &mut Session) -> Result<u64, Error> {
     let total = Part::ALL.map(|part| manifest.artifacts.part(part).size);
     session.progress.begin(total.iter().sum());
     let files = StagedFiles::new(&session.machine.state_dir());
-    let signature = files
-        .fetch(found, Part::Signature, &mut session.progress)
+    files.make()?;
+    room::check(&session.machine, manifest)?;
+    let fetched = Fetched::default();
+    files
+        .fetch(found, Part::Signature, &session.progress, &fetched)
         .await?;
     check_signature(&files.path(Part::Signature), found)?;
-    let uki = files.fetch(found, Part::Uki, &mut session.progress).await?;
+    let uki = kernel::fetch(session, found).await?;
     check_uki(&files.path(Part::Uki), found)?;
-    Ok(signature + uki)
+    Ok(fetched.bytes() + uki)
 }
 
 fn slot_fits(slot: &OtherSlot, manifest: &Manifest) -> Result<(), Error> {

@@ -12,13 +12,19 @@ pub(super) async fn read_back(session: &Session) -> Result<(), Error> {
     let found = session.found.as_ref().ok_or(Error::NothingFound)?;
     let expected = prepare::root_hash(found);
     let slot = session.machine.other_slot()?;
-    tokio::task::spawn_blocking(move || compare(&slot, expected))
+    // The data was read back as it was written, and had this root; then the tree alone is left to be read.
+    let proven = session.proven == Some(expected);
+    tokio::task::spawn_blocking(move || compare(&slot, expected, proven))
         .await?
         .map_err(|source| Error::ReadBack { source })
 }
 
-fn compare(slot: &OtherSlot, expected: verity::RootHash) -> acl_host::Result<()> {
-    verity::check(&slot.usr, &slot.verity, &expected)?;
+fn compare(slot: &OtherSlot, expected: verity::RootHash, proven: bool) -> acl_host::Result<()> {
+    if proven {
+        verity::check_tree(&slot.verity, &expected)?;
+    } else {
+        verity::check(&slot.usr, &slot.verity, &expected)?;
+    }
     let size = usize::try_from(slot.signature.size()).unwrap_or(SIGNATURE);
     let mut bytes = vec![0; size.min(SIGNATURE)];
     slot.signature.read_at(&mut bytes, 0)?;

@@ -3,17 +3,22 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use acl_release::{
     digest::{Digest, Digester},
     manifest::{Artifact, Part},
-    payload::unpack::Sink,
+    repository::fetch::Stock,
 };
 
-use super::Error;
+use super::{
+    Error,
+    sinks::{Fetched, Writing},
+    write,
+};
 use crate::session::{Found, Progress};
 
 /// Where the parts are kept.
@@ -34,29 +39,64 @@ impl StagedFiles {
         self.directory.join(part.as_str())
     }
 
-    /// Fetch a part; the bytes that came over the network.
+    /// The kernel image with what is compressed in it unpacked, as far as it has been fetched.
+    pub(super) fn unpacked(&self) -> PathBuf {
+        self.directory.join("uki.unpacked")
+    }
+
+    /// The running kernel image, unpacked the same way.
+    pub(super) fn old(&self) -> PathBuf {
+        self.directory.join("uki.old")
+    }
+
+    /// Which release is being written to the slot.
+    pub(super) fn slot_mark(&self) -> PathBuf {
+        self.directory.join("slot")
+    }
+
+    /// Fetch a part, as far as an earlier try has not.
     pub(super) async fn fetch(
         &self,
         found: &Found,
         part: Part,
-        progress: &mut Progress,
-    ) -> Result<u64, Error> {
-        let path = self.path(part);
-        let create = || {
-            std::fs::create_dir_all(&self.directory)?;
-            File::create(&path)
+        progress: &Progress,
+        fetched: &Fetched,
+    ) -> Result<(), Error> {
+        let (path, artifact) = (self.path(part), found.manifest.artifacts.part(part));
+        let open = || {
+            let mut open = File::options();
+            let file = open
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)?;
+            // A longer one is of another release.
+            file.set_len(file.metadata()?.len().min(artifact.size))?;
+            Ok((file.try_clone()?, file))
         };
-        let file = create().map_err(|source| Error::KeepPart {
+        let (begun, file) = open().map_err(|source| Error::KeepPart {
             path: path.clone(),
             source,
         })?;
-        let mut sink = ToFile {
-            file,
-            progress,
-            fetched: 0,
+        let stock = Stock {
+            begun: Some(Arc::new(begun)),
+            old: None,
         };
-        super::write::fetch(found, part, &mut sink).await?;
-        Ok(sink.fetched)
+        let sink = Writing {
+            to: file,
+            progress: Some(progress.clone()),
+            fetched: fetched.clone(),
+        };
+        write::fetch(found, part, (&artifact.plain(), None), stock, sink).await
+    }
+
+    /// Makes the directory.
+    pub(super) fn make(&self) -> Result<(), Error> {
+        std::fs::create_dir_all(&self.directory).map_err(|source| Error::KeepPart {
+            path: self.directory.clone(),
+            source,
+        })
     }
 
     /// A kept part, read with its digest checked once more at its end: it has been on a disk since.
@@ -75,24 +115,6 @@ impl StagedFiles {
         if let Err(error) = std::fs::remove_dir_all(&self.directory) {
             tracing::warn!(%error, path = %self.directory.display(), "cannot remove what was staged");
         }
-    }
-}
-
-struct ToFile<'a> {
-    file: File,
-    progress: &'a mut Progress,
-    fetched: u64,
-}
-
-impl Sink for ToFile<'_> {
-    fn chunk(&mut self, _offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.progress.add(bytes.len() as u64);
-        Ok(())
-    }
-
-    fn fetched(&mut self, bytes: u64) {
-        self.fetched += bytes;
     }
 }
 

@@ -1,43 +1,150 @@
 //! Writes usr, verity and signature to the slot that is not in use.
 
-use std::io;
+use std::{path::PathBuf, sync::Arc};
 
-use acl_host::{disk::Region, file};
-use acl_release::{manifest::Part, payload::unpack::Sink};
+use acl_host::{disk::Region, file, verity::Parameters};
+use acl_release::{
+    manifest::{ArtifactPatch, Form, Part},
+    payload::assemble::Sink,
+    repository::fetch::Stock,
+};
+use tracing::{info, warn};
 
-use super::{Error, staged_files::StagedFiles};
-use crate::session::{Found, Progress, Session};
+use super::{
+    Error, prepare,
+    sinks::{Fetched, Writing},
+    slot,
+    staged_files::StagedFiles,
+};
+use crate::{
+    machine::OtherSlot,
+    session::{Found, Session},
+};
 
 /// The bytes that came over the network.
 pub(super) async fn write(session: &mut Session) -> Result<u64, Error> {
+    session.proven = None;
     let found = session.found.as_ref().ok_or(Error::NothingFound)?;
     let slot = session.machine.other_slot()?;
-    let mut fetched = 0;
-    for (part, region) in [(Part::Usr, &slot.usr), (Part::Verity, &slot.verity)] {
-        let mut sink = ToRegion {
-            region,
-            progress: &mut session.progress,
-            fetched: 0,
+    let fetched = Fetched::default();
+    let stock = stock(session, found, &slot)?;
+    let running = stock.old.is_some().then(|| session.machine.running_usr());
+    let root = write_usr(session, found, &slot, stock, &fetched).await?;
+    if let Some(Ok(running)) = running {
+        // What was read of it to compare is of no use to the node.
+        running.forget();
+    }
+    let size = found.manifest.artifacts.verity.size;
+    if root == prepare::root_hash(found) {
+        session.progress.add(size);
+        session.proven = Some(root);
+    } else {
+        // A tree that was made with other parameters, or a disk that did not give back what was written: reading back
+        // tells which.
+        let sink = Writing {
+            to: slot.verity.clone(),
+            progress: Some(session.progress.clone()),
+            fetched: fetched.clone(),
         };
-        fetch(found, part, &mut sink).await?;
-        fetched += sink.fetched;
+        let form = found.manifest.artifacts.verity.plain();
+        fetch(found, Part::Verity, (&form, None), Stock::default(), sink).await?;
     }
     let files = StagedFiles::new(&session.machine.state_dir());
     write_signature(&files, &slot.signature).map_err(|source| Error::WriteSlot { source })?;
-    Ok(fetched)
+    Ok(fetched.bytes())
 }
 
-/// Fetch a part of a release into `sink`.
-pub(super) async fn fetch(found: &Found, part: Part, sink: &mut dyn Sink) -> Result<(), Error> {
-    let artifact = found.manifest.artifacts.part(part);
-    let fetched = async {
-        let fetch = found.repository.fetch(part, artifact).await?;
-        sink.fetched(artifact.index.size);
-        fetch.run(0, sink).await
+/// Writes the file system; the root hash of what the disk gave back.
+async fn write_usr(
+    session: &Session,
+    found: &Found,
+    slot: &OtherSlot,
+    stock: Stock,
+    fetched: &Fetched,
+) -> Result<acl_host::verity::RootHash, Error> {
+    let artifact = &found.manifest.artifacts.usr;
+    let parameters = Parameters::from_digest(artifact.sha256.bytes());
+    let told = (session.progress.clone(), fetched.clone());
+    let (sink, read_back) = slot::sink(slot, artifact.size, &parameters, told)
+        .map_err(|source| Error::WriteSlot { source })?;
+    let patch = found.patch().and_then(|patch| patch.part(Part::Usr));
+    let fetch = fetch(found, Part::Usr, (&artifact.plain(), patch), stock, sink).await;
+    // Its own error is the cause of the other, when there are two.
+    let root = read_back.await?;
+    let root = root.map_err(|source| Error::ReadBack { source });
+    match (fetch, root) {
+        (Err(Error::FetchRelease { source }), Err(cause)) if source.is_sink() => Err(cause),
+        (Err(error), _) => Err(error),
+        (Ok(()), root) => root,
+    }
+}
+
+/// What the machine has of the file system already: the running release, and what an earlier try has written.
+fn stock(session: &Session, found: &Found, slot: &OtherSlot) -> Result<Stock, Error> {
+    let mark = Mark::new(session, found);
+    let begun = mark.is_set();
+    if begun {
+        info!("an earlier try has begun to write this release: what is there already is kept");
+    } else {
+        mark.set().map_err(|source| Error::KeepState { source })?;
+    }
+    let old = match session.machine.running_usr() {
+        Ok(usr) => Some(Arc::new(usr) as _),
+        Err(error) => {
+            let chain = acl_host::error::chain(&error);
+            warn!(
+                error = chain,
+                "all is fetched, because the running release cannot be compared: {chain}"
+            );
+            None
+        }
     };
-    fetched
-        .await
-        .map_err(|source| Error::FetchRelease { source })
+    Ok(Stock {
+        old,
+        begun: begun.then(|| Arc::new(slot.usr.clone()) as _),
+    })
+}
+
+/// Fetch a part of a release into `sink`, as far as it is not in stock.
+pub(super) async fn fetch(
+    found: &Found,
+    part: Part,
+    (form, patch): (&Form, Option<&ArtifactPatch>),
+    stock: Stock,
+    sink: impl Sink + 'static,
+) -> Result<(), Error> {
+    let fetched = async {
+        let fetch = found.repository.fetch(part, form, patch).await?;
+        fetch.run(stock, Box::new(sink)).await
+    };
+    let fetched = fetched.await.map(drop);
+    fetched.map_err(|source| Error::FetchRelease { source })
+}
+
+/// Tells, after an interruption, that the slot may hold part of a release. It says only where looking is worth it: every
+/// chunk is compared with its digest.
+struct Mark {
+    path: PathBuf,
+    release: String,
+}
+
+impl Mark {
+    fn new(session: &Session, found: &Found) -> Self {
+        Self {
+            path: StagedFiles::new(&session.machine.state_dir()).slot_mark(),
+            release: found.manifest.artifacts.usr.sha256.to_string(),
+        }
+    }
+
+    fn is_set(&self) -> bool {
+        file::read_to_string(&self.path).is_ok_and(|text| text == self.release)
+    }
+
+    /// Before the first byte is written.
+    fn set(&self) -> acl_host::Result<()> {
+        file::make_parents(&self.path)?;
+        file::write(&self.path, self.release.as_bytes())
+    }
 }
 
 /// The signature partition is JSON, padded with zeros to its end (UAPI.2).
@@ -53,24 +160,4 @@ fn write_signature(files: &StagedFiles, region: &Region) -> acl_host::Result<()>
         at += padding.len() as u64;
     }
     Ok(())
-}
-
-struct ToRegion<'a> {
-    region: &'a Region,
-    progress: &'a mut Progress,
-    fetched: u64,
-}
-
-impl Sink for ToRegion<'_> {
-    fn chunk(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.region
-            .write_at(bytes, offset)
-            .map_err(io::Error::other)?;
-        self.progress.add(bytes.len() as u64);
-        Ok(())
-    }
-
-    fn fetched(&mut self, bytes: u64) {
-        self.fetched += bytes;
-    }
 }

@@ -1,0 +1,77 @@
+//! Tasks are carried out on a thread of their own, while what they need comes over the network.
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::mpsc;
+use tokio::task::JoinError;
+
+use crate::error::Result;
+use crate::payload::assemble::{Assembly, ChunkProblem, Failure};
+use crate::payload::plan::Task;
+use crate::repository::download::Download;
+
+/// Pieces that wait for the thread.
+const WAITING: usize = 16;
+
+/// How a pass ended.
+pub(super) enum Ended {
+    /// Every task was carried out, or what it needs did not come.
+    Done,
+    /// The first chunk that was not what it should be; the tasks behind it were carried out.
+    Chunk(usize, ChunkProblem),
+    /// The sink did not take a chunk; nothing was done behind it.
+    Sink(u64, std::io::Error),
+}
+
+/// Carries `tasks` out, fed by `download`, which gives what they need in their order. How the tasks ended, and how the
+/// download did.
+pub(super) async fn carry(
+    download: &mut Download<'_>,
+    assembly: Assembly,
+    tasks: Vec<Task>,
+) -> Result<(Assembly, Ended, Result<()>), JoinError> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let worker = tokio::task::spawn_blocking(move || work(assembly, &tasks, receiver));
+    let fetched = feed(download, sender).await;
+    let (assembly, ended) = worker.await?;
+    Ok((assembly, ended, fetched))
+}
+
+async fn feed(download: &mut Download<'_>, sender: mpsc::Sender<Bytes>) -> Result<()> {
+    while let Some(piece) = download.piece().await? {
+        // The thread is gone only after an error of the sink, which it tells.
+        if sender.send(piece).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn work(
+    mut assembly: Assembly,
+    tasks: &[Task],
+    mut pieces: mpsc::Receiver<Bytes>,
+) -> (Assembly, Ended) {
+    let (mut buffer, mut ended) = (BytesMut::new(), Ended::Done);
+    for task in tasks {
+        let bytes = task.bytes();
+        let length = (bytes.end - bytes.start) as usize;
+        while buffer.len() < length {
+            let Some(piece) = pieces.blocking_recv() else {
+                return (assembly, ended);
+            };
+            assembly.sink().fetched(piece.len() as u64);
+            buffer.extend_from_slice(&piece);
+        }
+        let frame = buffer.split_to(length);
+        match assembly.carry_out(task, &frame) {
+            Ok(()) => {}
+            Err(Failure::Chunk(number, problem)) => {
+                if matches!(ended, Ended::Done) {
+                    ended = Ended::Chunk(number, problem);
+                }
+            }
+            Err(Failure::Sink(offset, source)) => return (assembly, Ended::Sink(offset, source)),
+        }
+    }
+    (assembly, ended)
+}
