@@ -69,7 +69,8 @@ impl Repository {
     /// When the publisher fails.
     pub fn add(&self, build: &Build) -> Result<()> {
         let build = build.directory.display().to_string();
-        self.publisher("add", &["--build", &build])
+        // A patch from the release before is enough, and each takes half a minute.
+        self.publisher("add", &["--build", &build, "--patches", "1"])
     }
 
     /// Offers a release.

@@ -18,6 +18,7 @@ mod refuses_a_full_esp;
 mod refuses_flipped_bits;
 mod refuses_older_and_expired;
 mod reset_at_five_moments;
+mod reset_at_random_moments;
 mod runs_containers_without_network;
 mod takes_an_update_and_commits;
 mod tampered_uki_falls_back;

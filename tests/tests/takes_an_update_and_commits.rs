@@ -24,7 +24,9 @@ fn the_second_release_is_staged_booted_and_committed() -> anyhow::Result<()> {
         [&update["outcome"], &update["from"], &update["to"]],
         ["committed", first, second]
     );
-    assert!(update["bytes_fetched"].as_u64() > Some(1 << 20), "{update}");
+    // Of some 170 MB; how few they are is measured by `cargo xtask bench updates`.
+    let fetched = update["bytes_fetched"].as_u64().unwrap_or_default();
+    assert!((1 << 20..40_000_000).contains(&fetched), "{update}");
     assert!(kernel_changed(update), "{update}");
     Ok(())
 }

@@ -24,8 +24,10 @@ const LINKS: [(&str, &str); 8] = [
     ("usr/bin/sh", "bash"),
 ];
 
-/// Compression of the archive: level 12 costs 2 s; level 19 saves 5 % and costs 15 s.
-const LEVEL: i32 = 12;
+/// Compression of the archive: 12.1 MB of 34. A node that has the archive of the release before fetches what changed in it
+/// and compresses it again by itself, which at this level takes 0.6 s and 12 MB of memory; level 12 saves 2 % and takes 2.3 s
+/// and 58 MB. `acl-release` knows a frame that it can make again only by trying: see its `payload::inner`.
+const LEVEL: i32 = 7;
 
 /// The initrd for the settled `tree`, as the recipe lists its `contents`: a cpio archive (newc), compressed with zstd.
 ///
@@ -69,7 +71,8 @@ pub fn build(
         archive.overlay(&layer.path)?;
     }
     let plain = archive.write()?;
-    zstd::bulk::compress(&plain, LEVEL).map_err(|source| Error::CompressInitrd { source })
+    zstd::stream::encode_all(plain.as_slice(), LEVEL)
+        .map_err(|source| Error::CompressInitrd { source })
 }
 
 /// Adds the units, and those links of `.wants` folders that lead to one of them.
