@@ -127,6 +127,9 @@ impl<'a> Fetch<'a> {
 
     /// What of the old file is in the new one, too.
     async fn recognised(&self, assembly: Assembly) -> Result<Assembly> {
+        if !assembly.wanted().contains(&true) {
+            return Ok(assembly);
+        }
         let index = self.index.clone();
         let tasks = move |assembly: &Assembly| match assembly.survey() {
             Ok(known) => plan::by_content(&index, assembly.wanted(), &known),

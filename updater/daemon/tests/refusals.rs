@@ -102,6 +102,20 @@ fn an_unreachable_server() {
 }
 
 #[test]
+fn too_little_memory() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    node.put("proc/meminfo", b"MemTotal: 90000 kB\nMemAvailable: 40960 kB\n");
+    assert_eq!(
+        refused(&node, &[], 4),
+        "an update needs 48 MiB of memory, and 40 MiB are available; it is tried again at the next check"
+    );
+    node.put("proc/meminfo", b"MemAvailable: 49152 kB\n");
+    assert_eq!(node.once().code, Some(0));
+}
+
+#[test]
 fn a_server_that_lies_about_the_payload() {
     let site = Site::new();
     site.publish("2");

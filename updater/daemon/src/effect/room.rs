@@ -13,7 +13,7 @@ const MEMORY: u64 = 48 << 20;
 const RESERVE: u64 = 4 << 20;
 
 pub(super) fn check(machine: &Machine, manifest: &Manifest) -> Result<(), Error> {
-    let memory = file::read_to_string("/proc/meminfo").ok();
+    let memory = file::read_to_string(machine.root.join("proc/meminfo")).ok();
     // A kernel that does not tell is one that has enough, or fails an allocation.
     let available = memory.as_deref().and_then(available_in);
     if let Some(available) = available.filter(|available| *available < MEMORY) {
