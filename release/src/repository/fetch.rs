@@ -9,13 +9,15 @@ use crate::payload::index::{Chunk, Index};
 use crate::payload::unpack::{Sink, Unpacker};
 use crate::repository::download::Download;
 use crate::repository::http::Http;
+use crate::repository::sources::{Sources, join};
 
 /// An artifact that can be fetched.
 #[derive(Debug)]
 pub struct Fetch<'a> {
     http: &'a Http,
+    sources: &'a Sources,
     part: Part,
-    pack: Url,
+    pack: String,
     pack_size: u64,
     index: Index,
 }
@@ -24,31 +26,17 @@ impl<'a> Fetch<'a> {
     /// Fetches the artifact's index and checks it.
     pub(crate) async fn open(
         http: &'a Http,
-        base: &Url,
+        sources: &'a Sources,
         part: Part,
         artifact: &Artifact,
     ) -> Result<Self> {
-        let url = blob_url(base, &artifact.index)?;
-        let bytes = http.document(&url, artifact.index.size).await?;
-        let found = Digest::of(&bytes);
-        if found != artifact.index.sha256 {
-            return Err(Error::IndexDigest {
-                part,
-                url: url.into(),
-                found,
-                expected: artifact.index.sha256,
-            });
-        }
-        let index = Index::parse(&bytes, artifact).map_err(|source| Error::Index {
-            part,
-            url: url.into(),
-            source,
-        })?;
-        let pack = blob_url(base, &artifact.pack)?;
+        let ask = async |base: &Url| index(http, base, part, artifact).await;
+        let index = sources.first(http.patience(), ask).await?;
         Ok(Self {
             http,
+            sources,
             part,
-            pack,
+            pack: blob_path(&artifact.pack),
             pack_size: artifact.pack.size,
             index,
         })
@@ -75,21 +63,30 @@ impl<'a> Fetch<'a> {
     /// once retries are used up. What the sink has taken by then is good, and a later call goes on behind it.
     pub async fn run(&self, first: usize, sink: &mut dyn Sink) -> Result<()> {
         let mut unpacker = Unpacker::new().map_err(|source| Error::Decompressor { source })?;
-        let mut download = Download::new(self.http, self.pack.clone(), self.pack_size);
+        let wanted = self.index.ranges(first);
+        let wanted = wanted.into_iter().map(|run| run.bytes).collect();
+        let size = self.pack_size;
+        let mut download = Download::new(self.http, self.sources, &*self.pack, size, wanted);
         let mut offset = self.index.start_of(first);
         let mut buffer = Vec::new();
-        for run in self.index.ranges(first) {
-            download.want(run.bytes);
-            buffer.clear();
-            for number in run.chunks {
-                let Some(chunk) = self.index.chunks().get(number) else {
-                    break;
-                };
+        for (number, chunk) in self.index.chunks().iter().enumerate().skip(first) {
+            loop {
                 let taken = self.fill(&mut download, &mut buffer, chunk, sink).await?;
-                self.hand_over(&mut unpacker, number, offset, &buffer[..taken], sink)?;
-                buffer.drain(..taken);
-                offset += u64::from(chunk.length);
+                let (packed, url) = (&buffer[..taken], download.url()?);
+                match self.hand_over(&mut unpacker, number, offset, packed, url, sink) {
+                    Ok(()) => {
+                        buffer.drain(..taken);
+                        break;
+                    }
+                    // What came behind it came from the same address.
+                    Err(error @ Error::Chunk { .. }) => {
+                        download.again(buffer.len() as u64, error).await?;
+                        buffer.clear();
+                    }
+                    Err(error) => return Err(error),
+                }
             }
+            offset += u64::from(chunk.length);
         }
         Ok(())
     }
@@ -105,14 +102,14 @@ impl<'a> Fetch<'a> {
         let length = chunk.packed as usize;
         while buffer.len() < length {
             let Some(piece) = download.piece().await? else {
-                // A range ends with its last chunk, so this is only ever an empty range.
+                // What is wanted ends with its last chunk, so this is only ever an empty range.
                 return Err(Error::Cut {
-                    url: self.pack.clone().into(),
+                    url: download.url()?.into(),
                     position: chunk.offset,
                     size: self.pack_size,
                 });
             };
-            sink.fetched(piece.len() as u64);
+            sink.fetched(download.take_received());
             buffer.extend_from_slice(&piece);
         }
         Ok(length)
@@ -124,6 +121,7 @@ impl<'a> Fetch<'a> {
         number: usize,
         offset: u64,
         packed: &[u8],
+        url: Url,
         sink: &mut dyn Sink,
     ) -> Result<()> {
         let Some(chunk) = self.index.chunks().get(number) else {
@@ -136,7 +134,7 @@ impl<'a> Fetch<'a> {
                 part,
                 number,
                 offset,
-                url: self.pack.clone().into(),
+                url: url.into(),
                 source,
             })?;
         sink.chunk(offset, plain).map_err(|source| Error::Sink {
@@ -147,14 +145,27 @@ impl<'a> Fetch<'a> {
     }
 }
 
-/// Where a blob lies.
-fn blob_url(base: &Url, blob: &Blob) -> Result<Url> {
-    join(base, &format!("blobs/{}", blob.sha256))
+/// The index as this address has it.
+async fn index(http: &Http, base: &Url, part: Part, artifact: &Artifact) -> Result<Index> {
+    let url = join(base, &blob_path(&artifact.index))?;
+    let bytes = http.document(&url, artifact.index.size).await?;
+    let found = Digest::of(&bytes);
+    if found != artifact.index.sha256 {
+        return Err(Error::IndexDigest {
+            part,
+            url: url.into(),
+            found,
+            expected: artifact.index.sha256,
+        });
+    }
+    Index::parse(&bytes, artifact).map_err(|source| Error::Index {
+        part,
+        url: url.into(),
+        source,
+    })
 }
 
-/// An address below the repository's.
-pub(crate) fn join(base: &Url, path: &str) -> Result<Url> {
-    base.join(path).map_err(|_parse| Error::RepositoryAddress {
-        text: base.to_string(),
-    })
+/// Where a blob lies below the repository's address.
+fn blob_path(blob: &Blob) -> String {
+    format!("blobs/{}", blob.sha256)
 }
