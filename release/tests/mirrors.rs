@@ -113,7 +113,7 @@ async fn the_mirror_goes_on_at_the_byte_where_the_server_stopped() {
         stalling_answer(206, &head(from, pack.len()), bytes, pack.len() - from)
     };
     let impatient = || Patience {
-        read: Duration::from_millis(300),
+        read: Duration::from_secs(1),
         ..impatient()
     };
     // A server that gave something is asked once more: connections break.

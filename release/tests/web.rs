@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -16,6 +15,7 @@ use axum::serve::Listener;
 use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tower_http::services::ServeDir;
 
 use crate::tls::Identity;
@@ -29,6 +29,12 @@ pub(crate) struct Web {
     seen: Arc<Seen>,
 }
 
+/// Shut until so many requests wait before it.
+struct Gate {
+    count: usize,
+    open: Semaphore,
+}
+
 /// What it was asked, and how it answers.
 #[derive(Default)]
 struct Seen {
@@ -36,9 +42,9 @@ struct Seen {
     /// Paths and ranges.
     asked: Mutex<Vec<(String, String)>>,
     connections: AtomicUsize,
-    /// How long each answer takes.
-    delay: Mutex<Duration>,
-    /// Requests that wait for their answer, and the most that ever did.
+    /// Holds requests back, all but the first.
+    gate: Mutex<Option<Arc<Gate>>>,
+    /// Requests that wait before the gate, and the most that ever did.
     waiting: Mutex<(usize, usize)>,
 }
 
@@ -94,9 +100,10 @@ impl Web {
         *self.seen.lie.lock().unwrap() = None;
     }
 
-    /// Lets each answer take so long.
-    pub(crate) fn delay(&self, delay: Duration) {
-        *self.seen.delay.lock().unwrap() = delay;
+    /// From the second request on, answers only once so many wait at the same time.
+    pub(crate) fn gather(&self, count: usize) {
+        let open = Semaphore::new(0);
+        *self.seen.gate.lock().unwrap() = Some(Arc::new(Gate { count, open }));
     }
 
     /// How often a path was asked for.
@@ -121,7 +128,7 @@ impl Web {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
-    /// The most requests that ever waited for their answers at once.
+    /// The most requests that ever waited before the gate.
     pub(crate) fn most_waiting(&self) -> usize {
         self.seen.waiting.lock().unwrap().1
     }
@@ -131,25 +138,44 @@ async fn answer_to(seen: Arc<Seen>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let range = request.headers().get(RANGE);
     let range = range.map(|range| range.to_str().unwrap().to_owned());
-    let before = {
+    let (all, before) = {
         let mut asked = seen.asked.lock().unwrap();
         asked.push((path.clone(), range.clone().unwrap_or_default()));
-        asked.iter().filter(|(old, _)| *old == path).count() - 1
+        let same = asked.iter().filter(|(old, _)| *old == path);
+        (asked.len(), same.count() - 1)
     };
-    {
-        let mut waiting = seen.waiting.lock().unwrap();
-        waiting.0 += 1;
-        waiting.1 = waiting.1.max(waiting.0);
+    if all > 1 {
+        seen.hold_back().await;
     }
-    let delay = *seen.delay.lock().unwrap();
-    if delay > Duration::ZERO {
-        tokio::time::sleep(delay).await;
-    }
-    seen.waiting.lock().unwrap().0 -= 1;
     let lie = seen.lie.lock().unwrap().clone();
     match lie.and_then(|lie| lie(&path, range.as_deref(), before)) {
         Some(response) => response,
         None => next.run(request).await,
+    }
+}
+
+impl Seen {
+    /// Waits before the gate.
+    async fn hold_back(&self) {
+        let Some(gate) = self.gate.lock().unwrap().clone() else {
+            return;
+        };
+        let waiting = {
+            let mut waiting = self.waiting.lock().unwrap();
+            waiting.0 += 1;
+            waiting.1 = waiting.1.max(waiting.0);
+            waiting.0
+        };
+        if waiting == gate.count {
+            // Any more than that come before it opens.
+            for _ in 0..10_000 {
+                tokio::task::yield_now().await;
+            }
+            gate.open.close();
+        }
+        // Closed is how it says that it is open.
+        let _ = gate.open.acquire().await;
+        self.waiting.lock().unwrap().0 -= 1;
     }
 }
 

@@ -39,9 +39,28 @@ fn a_proxy_of_the_configuration_counts_and_not_that_of_the_environment() {
     let proxy = nobody();
     let once = || node.once_in("http_proxy", &proxy);
     assert_eq!(once().code, Some(4));
+    configure(&node, &format!("proxy = \"{proxy}\""));
+    assert_eq!(node.once().code, Some(4));
+    let except = format!("proxy = \"{proxy}\"\nno_proxy = [\"127.0.0.0/8\"]");
+    configure(&node, &format!("{except}\nautomatic = \"check\""));
+    assert_eq!(node.once().code, Some(0));
     configure(&node, "proxy = \"\"");
     let ran = once();
     assert_eq!(ran.code, Some(0), "{}", ran.log);
+}
+
+#[test]
+fn bandwidth_is_limited() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    configure(&node, "bandwidth = \"500K\"");
+    let begun = std::time::Instant::now();
+    let ran = node.once();
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    let fetched = node.state()["update"]["bytes_fetched"].as_f64().unwrap();
+    let took = begun.elapsed().as_secs_f64();
+    assert!(took > 0.9 * fetched / 500e3, "{fetched} bytes in {took} s");
 }
 
 #[test]

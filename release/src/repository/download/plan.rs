@@ -95,6 +95,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::single_range_in_vec_init,
+        reason = "lists of ranges are what is meant, also of one"
+    )]
     fn neighbours_and_small_gaps_are_one_request() {
         let (a, b) = (100 + GAP, 300 + 2 * GAP);
         for (wanted, requests) in [

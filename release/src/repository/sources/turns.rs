@@ -191,3 +191,78 @@ fn fault(error: &Error) -> Fault {
         _ => Fault::Stays,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUSY: u16 = 503;
+    const MISSING: u16 = 404;
+
+    fn status(status: u16) -> Error {
+        Error::Status {
+            url: "http://host/".parse::<Url>().unwrap().into(),
+            status: StatusCode::from_u16(status).unwrap(),
+            wait: Duration::ZERO,
+        }
+    }
+
+    /// Who is asked when each one in turn fails like this, after it gave something where that is said; ends when all gave up.
+    async fn asked(retries: u32, answers: &[(bool, u16)]) -> String {
+        let patience = Patience {
+            retries,
+            pause: Duration::ZERO,
+            ..Patience::default()
+        };
+        let sources = Sources::parse(["http://a", "http://b", "http://c"]).unwrap();
+        let mut turns = sources.turns(&patience);
+        let mut asked = String::new();
+        for (gave, answer) in answers {
+            asked.push_str(turns.base().host_str().unwrap());
+            if *gave {
+                turns.gave();
+            }
+            if turns.failed(status(*answer)).await.is_err() {
+                return asked + ".";
+            }
+        }
+        asked
+    }
+
+    #[tokio::test]
+    async fn rounds() {
+        let (busy, missing, broke) = ((false, BUSY), (false, MISSING), (true, BUSY));
+        for (retries, answers, expected) in [
+            (0, vec![busy; 9], "abc."),
+            (2, vec![busy; 10], "abcabcabc."),
+            (2, vec![missing; 9], "abc."),
+            (1, vec![busy, missing, busy, busy, busy, busy], "abcac."),
+            // What gave something is asked once more, and then has its rounds again.
+            (1, vec![broke, busy, busy, busy], "aabc."),
+            (1, vec![busy, broke, busy, busy, busy, busy], "abbca."),
+            (1, vec![broke; 5], "aaaaa"),
+            (0, vec![broke, busy, busy], "abc."),
+            // It has the rest wrong.
+            (
+                1,
+                vec![(true, MISSING), busy, busy, busy, busy, busy],
+                "abcbc.",
+            ),
+        ] {
+            assert_eq!(asked(retries, &answers).await, expected, "{answers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_ours_is_nobodys_turn() {
+        let sources = Sources::parse(["http://a", "http://b"]).unwrap();
+        let patience = Patience::default();
+        let mut turns = sources.turns(&patience);
+        let ours = Error::Decompressor {
+            source: std::io::Error::other("no memory"),
+        };
+        let failed = turns.failed(ours).await;
+        assert!(matches!(failed, Err(Error::Decompressor { .. })));
+        assert_eq!(turns.base().as_str(), "http://a/");
+    }
+}
