@@ -34,6 +34,9 @@ pub enum Error {
     )]
     TrustedRoot { problem: String },
 
+    #[error("the authorities of `ca` cannot be used: {problem}")]
+    Authorities { problem: String },
+
     // Talking to the server
     #[error("cannot set up the HTTP client")]
     HttpClient { source: reqwest::Error },
@@ -78,6 +81,8 @@ pub enum Error {
     },
     #[error("{url} is longer than {limit} bytes{MEND}")]
     TooLong { url: Box<Url>, limit: u64 },
+    #[error("none of the repository's {} addresses will do: {}", failures.len(), list(failures))]
+    Everywhere { failures: Vec<Error> },
 
     // TUF metadata
     #[error(
@@ -266,10 +271,24 @@ impl Error {
         matches!(self, Self::Sink { .. })
     }
 
+    /// What each address of a repository failed with, in their order; of one address, that itself.
+    pub(crate) fn everywhere(mut failures: Vec<Self>) -> Self {
+        match failures.pop() {
+            Some(only) if failures.is_empty() => only,
+            last => {
+                failures.extend(last);
+                Self::Everywhere { failures }
+            }
+        }
+    }
+
     /// Who must act.
     pub fn who(&self) -> Who {
         match self {
+            // Who it would be without mirrors.
+            Self::Everywhere { failures } => failures.first().map_or(Who::Server, Self::who),
             Self::RepositoryAddress { .. }
+            | Self::Authorities { .. }
             | Self::TrustedRoot { .. }
             | Self::NoChannel { .. }
             | Self::RepositoryExists { .. }
@@ -301,6 +320,14 @@ impl Error {
             _ => Who::Server,
         }
     }
+}
+
+/// All of them with their causes: they are no chain.
+fn list(failures: &[Error]) -> String {
+    let numbered = (1..).zip(failures);
+    let told =
+        numbered.map(|(number, error)| format!("({number}) {}", acl_host::error::chain(error)));
+    told.collect::<Vec<_>>().join("; ")
 }
 
 /// What to do about an index; one of a newer form says it itself.

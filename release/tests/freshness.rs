@@ -10,15 +10,7 @@ use acl_release::repository::refresh::Renewal;
 use futures_util::FutureExt;
 use jiff::SignedDuration;
 
-use crate::site::{MEND, Site, error, files, stable, told};
-
-fn copy(from: &Path, to: &Path) {
-    for file in files(from) {
-        let target = to.join(file.strip_prefix(from).unwrap());
-        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        std::fs::copy(file, target).unwrap();
-    }
-}
+use crate::site::{MEND, Site, copy, error, files, stable, told};
 
 /// Puts an old state of the repository in the place of the new one.
 fn go_back(site: &Site, old: &Path) {
@@ -242,7 +234,7 @@ async fn a_clock_that_is_set_is_the_one_that_counts() {
     ] {
         let clock = Arc::new(FixedClock::new(now.parse().unwrap()));
         let opened = acl_release::repository::read::Repository::open(
-            &site.url(""),
+            crate::site::sources(&[&site.url("")]),
             &root,
             &site.path(now),
             crate::site::http(),

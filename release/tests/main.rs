@@ -8,9 +8,15 @@
 )]
 
 mod freshness;
+mod mirrors;
+mod network;
 mod payload;
 mod program;
+mod proxy;
 mod publish;
+mod requests;
 mod server;
 mod site;
 mod tamper;
+mod tls;
+mod web;

@@ -9,8 +9,9 @@ use acl_release::repository::add::Doing;
 use acl_release::repository::fetch::Stock;
 
 use crate::site::{
-    EFFORT, Memory, Shared, Site, answer, build_of, error, held, noise, stable, told, version,
+    EFFORT, Memory, Shared, Site, build_of, error, held, noise, stable, told, version,
 };
+use crate::web::answer;
 
 fn document(artifact: &Artifact) -> u64 {
     artifact.index.size

@@ -65,7 +65,7 @@ async fn download(dir: &TempDir) {
     let base = line.trim().strip_prefix("serving repo at ").unwrap();
     let root = std::fs::read(dir.path().join("repo/metadata/1.root.json")).unwrap();
     let repository = Repository::open(
-        base,
+        crate::site::sources(&[base]),
         &root,
         &dir.path().join("node"),
         http(),

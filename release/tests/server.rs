@@ -5,7 +5,10 @@ use acl_release::Error;
 use acl_release::manifest::{Artifact, Part};
 use acl_release::repository::read::Repository;
 
-use crate::site::{MEND, Memory, Site, answer, cut_answer, error, http, stable, told, version};
+use crate::site::{
+    MEND, Memory, Site, answer, cut_answer, error, http, sources, stable, told, version,
+};
+use crate::web::start;
 
 /// How an error about a refusal of the server ends.
 const ASK: &str = "; check `server`, or ask whoever keeps the repository";
@@ -26,19 +29,6 @@ async fn usr(site: &Site) -> (Artifact, String, Vec<u8>) {
     (artifact, path, bytes)
 }
 
-/// Where a `Range: bytes=N-…` begins.
-fn start(range: Option<&str>) -> usize {
-    range
-        .unwrap()
-        .strip_prefix("bytes=")
-        .unwrap()
-        .split_once('-')
-        .unwrap()
-        .0
-        .parse()
-        .unwrap()
-}
-
 fn is_whole(site: &Site, sink: &Memory, from: usize) {
     assert!(sink.bytes[from..] == std::fs::read(site.path("builds/1/usr")).unwrap()[from..]);
 }
@@ -52,7 +42,7 @@ async fn nobody_there() {
         .local_addr()
         .unwrap();
     let opened = Repository::open(
-        &format!("http://{free}/r"),
+        sources(&[&format!("http://{free}/r")]),
         &root,
         &site.path("node"),
         http(),

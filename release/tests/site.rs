@@ -1,4 +1,4 @@
-//! A repository in a temporary directory, and a web server for it that can be told to misbehave.
+//! A repository in a temporary directory, with its web server.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -12,37 +12,30 @@ use acl_release::manifest::{Manifest, Part};
 use acl_release::payload::assemble::{Readable, Sink};
 use acl_release::repository::add::Effort;
 use acl_release::repository::fetch::Stock;
-use acl_release::repository::http::{Http, Patience};
+use acl_release::repository::http::{Http, Network, Patience};
 use acl_release::repository::publish::Publisher;
 use acl_release::repository::read::Repository;
+use acl_release::repository::sources::Sources;
 use acl_release::trust::keys::Keyring;
 use acl_release::trust::roles::Lifetimes;
 use acl_release::version::Version;
 use acl_release::{Error, Result};
-use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use futures_util::StreamExt;
 use tempfile::TempDir;
-use tower_http::services::ServeDir;
+
+use crate::web::Web;
+pub(crate) use crate::web::{answer, cut_answer};
 
 pub(crate) const BEGIN: &str = "2026-11-01T00:00:00Z";
 
 /// How an error about what a server sent ends, or goes on to its cause.
 pub(crate) const MEND: &str = "; whoever keeps the repository must mend it";
 
-/// What the server answers instead of the file: for a path, a range, and how often that path was asked for before.
-pub(crate) type Lie = dyn Fn(&str, Option<&str>, usize) -> Option<Response> + Send + Sync;
-
 pub(crate) struct Site {
     pub(crate) dir: TempDir,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) lifetimes: Lifetimes,
-    base: String,
-    lie: Arc<Mutex<Option<Arc<Lie>>>>,
-    asked: Arc<Mutex<Vec<String>>>,
+    pub(crate) web: Web,
 }
 
 /// Little effort: what is tested is not how small it becomes.
@@ -160,20 +153,12 @@ impl Site {
     pub(crate) async fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let clock = Arc::new(FixedClock::new(BEGIN.parse().unwrap()));
-        let (lie, asked) = (Arc::default(), Arc::default());
-        let base = serve(
-            dir.path().join("repo"),
-            Arc::clone(&lie),
-            Arc::clone(&asked),
-        )
-        .await;
+        let web = Web::new(dir.path().join("repo")).await;
         let site = Self {
             dir,
             clock,
             lifetimes: Lifetimes::default(),
-            base,
-            lie,
-            asked,
+            web,
         };
         site.publisher()
             .init(&["beta".parse().unwrap(), stable()])
@@ -187,7 +172,7 @@ impl Site {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}/{path}", self.base)
+        self.web.url(path)
     }
 
     pub(crate) fn publisher(&self) -> Publisher {
@@ -219,21 +204,36 @@ impl Site {
 
     /// Reads the repository as a node does that has been named `node`.
     pub(crate) async fn open(&self, node: &str) -> Result<Repository> {
+        self.open_from(node, &[self.web.base()], http()).await
+    }
+
+    /// The same, from these addresses and in this way.
+    pub(crate) async fn open_from(
+        &self,
+        node: &str,
+        addresses: &[&str],
+        http: Http,
+    ) -> Result<Repository> {
         let root = std::fs::read(self.path("root.json"))
             .unwrap_or_else(|_| std::fs::read(self.path("repo/metadata/1.root.json")).unwrap());
-        Repository::open(
-            &self.base,
-            &root,
-            &self.path(node),
-            http(),
-            self.clock.clone(),
-        )
-        .await
+        let (sources, node) = (sources(addresses), self.path(node));
+        Repository::open(sources, &root, &node, http, self.clock.clone()).await
     }
 
     /// Fetches a part of release 1; what lies before chunk `first` is there already.
     pub(crate) async fn fetch(&self, part: Part, first: usize, sink: &mut Memory) -> Result<()> {
-        let repository = self.open("node").await?;
+        self.fetch_with(&self.open("node").await?, part, first, sink)
+            .await
+    }
+
+    /// The same from a repository that is open.
+    pub(crate) async fn fetch_with(
+        &self,
+        repository: &Repository,
+        part: Part,
+        first: usize,
+        sink: &mut Memory,
+    ) -> Result<()> {
         let manifest = repository.manifest(&version("1"), "x86-64").await?;
         let fetch = repository
             .fetch(part, &manifest.artifacts.part(part).plain(), None)
@@ -255,22 +255,16 @@ impl Site {
         &self,
         lie: impl Fn(&str, Option<&str>, usize) -> Option<Response> + Send + Sync + 'static,
     ) {
-        *self.lie.lock().unwrap() = Some(Arc::new(lie));
+        self.web.lie(lie);
     }
 
     pub(crate) fn honest(&self) {
-        *self.lie.lock().unwrap() = None;
+        self.web.honest();
     }
 
     /// How often a path was asked for.
     pub(crate) fn asked(&self, path: &str) -> usize {
-        let path = format!("/{path}");
-        self.asked
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|asked| **asked == path)
-            .count()
+        self.web.asked(path)
     }
 
     /// The one file below the repository whose path ends like this.
@@ -308,6 +302,15 @@ pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Copies a directory with all below it.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).unwrap());
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(file, target).unwrap();
+    }
+}
+
 /// Changes one bit of a file.
 pub(crate) fn flip(file: &Path, at: usize) {
     let mut bytes = std::fs::read(file).unwrap();
@@ -315,16 +318,30 @@ pub(crate) fn flip(file: &Path, at: usize) {
     acl_host::file::scratch(file, &bytes).unwrap();
 }
 
-/// A client that does not wait between its tries.
-pub(crate) fn http() -> Http {
-    let pause = Duration::ZERO;
-    Http::new(Patience {
-        pause,
-        longest_pause: pause,
+/// Addresses of a repository.
+pub(crate) fn sources(addresses: &[&str]) -> Sources {
+    Sources::parse(addresses.iter().copied()).unwrap()
+}
+
+/// Patience that does not wait between its tries.
+pub(crate) fn impatient() -> Patience {
+    Patience {
+        pause: Duration::ZERO,
+        longest_pause: Duration::ZERO,
         retries: 2,
         ..Patience::default()
-    })
-    .unwrap()
+    }
+}
+
+/// A client that does not wait between its tries.
+pub(crate) fn http() -> Http {
+    http_over(&Network::default())
+}
+
+/// The same over a network of the operator's.
+pub(crate) fn http_over(network: &Network) -> Http {
+    let clock = FixedClock::new(BEGIN.parse().unwrap());
+    Http::new(impatient(), network, Arc::new(clock)).unwrap()
 }
 
 /// The message of an error with its causes.
@@ -337,72 +354,4 @@ pub(crate) fn told<T>(result: Result<T>) -> String {
 
 pub(crate) fn error<T>(result: Result<T>) -> Error {
     result.err().expect("an error")
-}
-
-async fn serve(
-    repo: PathBuf,
-    lie: Arc<Mutex<Option<Arc<Lie>>>>,
-    asked: Arc<Mutex<Vec<String>>>,
-) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let answer = from_fn(move |request: Request, next: Next| {
-        let path = request.uri().path().to_owned();
-        let before = {
-            let mut asked = asked.lock().unwrap();
-            asked.push(path.clone());
-            asked.iter().filter(|old| **old == path).count() - 1
-        };
-        let lie = lie.lock().unwrap().clone();
-        let range = request
-            .headers()
-            .get("range")
-            .map(|range| range.to_str().unwrap().to_owned());
-        let lied = lie.and_then(|lie| lie(&path, range.as_deref(), before));
-        async move {
-            match lied {
-                Some(response) => response,
-                None => next.run(request).await,
-            }
-        }
-    });
-    let app = Router::new()
-        .fallback_service(ServeDir::new(repo))
-        .layer(answer);
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    base
-}
-
-/// An answer whose connection breaks after `bytes`; `promised` is its Content-Length.
-pub(crate) fn cut_answer(
-    status: u16,
-    headers: &[(&str, String)],
-    bytes: Vec<u8>,
-    promised: usize,
-) -> Response {
-    let broken = async {
-        // What was sent before is on its way only when the body pauses.
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
-        Err(std::io::Error::other("cut"))
-    };
-    let pieces = futures_util::stream::once(async { Ok(bytes) });
-    let pieces = pieces.chain(futures_util::stream::once(broken));
-    let mut response = Response::builder()
-        .status(status)
-        .header("content-length", promised);
-    for (name, value) in headers {
-        response = response.header(*name, value);
-    }
-    response.body(Body::from_stream(pieces)).unwrap()
-}
-
-/// An answer with this status and body.
-pub(crate) fn answer(status: u16, headers: &[(&str, String)], body: Vec<u8>) -> Response {
-    let mut response = Response::builder().status(status);
-    for (name, value) in headers {
-        response = response.header(*name, value);
-    }
-    response.body(Body::from(body)).unwrap()
 }

@@ -10,8 +10,8 @@ use crate::channel::{self, Channel, ChannelName};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest};
-use crate::repository::fetch::join;
 use crate::repository::http::Http;
+use crate::repository::sources::{Sources, join};
 use crate::version::Version;
 
 /// No document is longer, whatever its metadata says.
@@ -44,13 +44,18 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Fetches a target and compares it with its metadata.
+    /// Fetches a target from the first address that has what its metadata says.
     pub(crate) async fn fetch(
         http: &Http,
-        base: &Url,
+        sources: &Sources,
         name: &str,
         target: &Target,
     ) -> Result<Self> {
+        let ask = async |base: &Url| Self::fetch_from(http, base, name, target).await;
+        sources.first(http.patience(), ask).await
+    }
+
+    async fn fetch_from(http: &Http, base: &Url, name: &str, target: &Target) -> Result<Self> {
         let document = name.to_owned();
         let expected = digest_of(target).unwrap_or_else(|| [0; 32].into());
         let url = join(base, &format!("targets/{}", consistent(name, &expected)))?;

@@ -1,192 +1,165 @@
-//! One file of the payload over HTTP: ranges, and going on where a connection broke.
+//! One file of the payload, of which some ranges are wanted: in few requests, several of them under way at once, from
+//! whichever address of the repository gives them.
+//!
+//! A contiguous range is one request on one connection, however long it is. Cut into parts it would be hundreds of
+//! requests, because parts must be small: what comes ahead of its turn is kept in memory. One stream fills a line too,
+//! its window grows; what cannot be had from it is the time that each further request waits for its answer. So it is
+//! the requests for scattered ranges that are sent ahead. In memory are at most 2 MiB of what was asked for ahead and
+//! 2 MiB (the window of HTTP/2) of what is being read.
+//!
+//! A server that sends the whole file instead is read through, and is not asked for anything ahead. That is known when
+//! the first request is answered; only then others follow.
+
+mod ahead;
+mod answer;
+mod plan;
 
 use std::ops::Range;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_RANGE, HeaderMap};
-use reqwest::{Response, StatusCode};
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::repository::http::{Http, Tries, content_length};
+use crate::repository::http::Http;
+use crate::repository::sources::{Sources, Turns, join};
+use ahead::Ahead;
+use answer::Answer;
+use plan::{Place, Plan};
 
-/// A file of known size that is read in ascending ranges.
+/// The wanted ranges of a file, as a stream of their bytes.
 #[derive(Debug)]
-pub(crate) struct Download<'a> {
+pub struct Download<'a> {
     http: &'a Http,
-    tries: Tries<'a>,
-    url: Url,
+    turns: Turns<'a>,
+    path: String,
     size: u64,
-    /// What is wanted now, and what after it.
-    wanted: Range<u64>,
-    then: std::vec::IntoIter<Range<u64>>,
-    answer: Option<Answer>,
-}
-
-/// An answer that is being read.
-#[derive(Debug)]
-struct Answer {
-    response: Response,
-    /// Where in the file its next byte lies.
-    position: u64,
-    /// The server sends the whole file, because it knows no ranges.
-    whole: bool,
+    plan: Plan,
+    /// Where the next byte to be handed out lies.
+    at: Place,
+    /// Behind what was asked for.
+    asked: Place,
+    /// How many came over the network and were not told yet.
+    received: u64,
+    /// The answer that is read.
+    head: Option<Answer>,
+    ahead: Ahead<'a>,
 }
 
 impl<'a> Download<'a> {
-    /// The bytes of these ranges, in order. Nothing is asked for before the first piece.
-    pub(crate) fn new(http: &'a Http, url: Url, size: u64, wanted: Vec<Range<u64>>) -> Self {
+    /// A download of ranges of the file of `size` bytes at `path`, below the repository's address.
+    ///
+    /// The ranges are handed out in this order; where it is the file's order, neighbours and near neighbours share a
+    /// request. Nothing is asked for before the first piece.
+    pub fn new(
+        http: &'a Http,
+        sources: &'a Sources,
+        path: impl Into<String>,
+        size: u64,
+        wanted: Vec<Range<u64>>,
+    ) -> Self {
         Self {
             http,
-            tries: http.tries(),
-            url,
+            turns: sources.turns(http.patience()),
+            path: path.into(),
             size,
-            wanted: 0..0,
-            then: wanted.into_iter(),
-            answer: None,
+            plan: Plan::new(wanted),
+            at: Plan::BEGIN,
+            asked: Plan::BEGIN,
+            received: 0,
+            head: None,
+            ahead: Ahead::default(),
         }
     }
 
-    /// Sets what is wanted next. A server without ranges is read on where possible.
-    fn want(&mut self, bytes: Range<u64>) {
-        let goes_on = |answer: &Answer| answer.whole && answer.position <= bytes.start;
-        if !self.answer.as_ref().is_some_and(goes_on) {
-            self.answer = None;
-        }
-        self.wanted = bytes;
-    }
-
-    /// The next bytes of what is wanted; nothing at the end.
-    pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>> {
-        loop {
-            if self.wanted.is_empty() {
-                let Some(next) = self.then.next() else {
-                    return Ok(None);
-                };
-                self.want(next);
-                continue;
-            }
-            match self.read().await {
+    /// The next bytes of what is wanted; nothing at its end.
+    ///
+    /// # Errors
+    /// The last failure of each address, once retries are used up ([`Error::Everywhere`] when there are several).
+    pub async fn piece(&mut self) -> Result<Option<Bytes>> {
+        while let Some(wanted) = self.plan.wanted(self.at) {
+            match self.read(&wanted).await {
                 Ok(Some(bytes)) => {
-                    self.wanted.start += bytes.len() as u64;
-                    self.tries.renew();
+                    self.at = self.plan.behind(self.at, bytes.len() as u64);
+                    self.turns.gave();
                     return Ok(Some(bytes));
                 }
                 Ok(None) => {}
-                Err(error) => {
-                    self.answer = None;
-                    self.tries.again(error).await?;
-                }
+                Err(error) => self.failed(error).await?,
             }
         }
+        self.put_head(None);
+        Ok(None)
     }
 
-    /// Reads once from the answer, and cuts off what is not wanted; nothing when none of it was.
-    async fn read(&mut self) -> Result<Option<Bytes>> {
-        let answer = match &mut self.answer {
-            Some(answer) => answer,
-            none => none.insert(open(self.http, &self.url, &self.wanted, self.size).await?),
-        };
-        let position = answer.position;
-        let broke = |source: reqwest::Error| Error::Transfer {
-            url: self.url.clone().into(),
-            position,
-            source: source.without_url(),
-        };
-        let Some(bytes) = answer.response.chunk().await.map_err(broke)? else {
-            return Err(Error::Cut {
-                url: self.url.clone().into(),
-                position,
-                size: self.size,
-            });
-        };
-        answer.position += bytes.len() as u64;
-        Ok(overlap(bytes, position, &self.wanted))
+    /// The address of the file where it is read now.
+    ///
+    /// # Errors
+    /// [`Error::RepositoryAddress`] for a path that cannot be part of one.
+    pub fn url(&self) -> Result<Url> {
+        join(self.turns.base(), &self.path)
     }
-}
 
-/// Asks for a range; whatever comes must be of a file of the right size.
-async fn open(http: &Http, url: &Url, wanted: &Range<u64>, size: u64) -> Result<Answer> {
-    let response = http.ask(url, Some(wanted)).await?;
-    let whole = response.status() != StatusCode::PARTIAL_CONTENT;
-    let position = if whole { 0 } else { wanted.start };
-    let found = if whole {
-        content_length(response.headers())
-    } else {
-        Some(range_size(response.headers(), url, wanted)?)
-    };
-    match found {
-        Some(found) if found != size => Err(Error::Length {
-            url: url.clone().into(),
-            found,
-            expected: size,
-        }),
-        _ => Ok(Answer {
-            response,
-            position,
-            whole,
-        }),
+    /// The bytes that came over the network since this was asked last, also those that were not wanted.
+    pub fn take_received(&mut self) -> u64 {
+        std::mem::take(&mut self.received)
     }
-}
 
-/// The size of the file according to `Content-Range: bytes START-END/SIZE`, if that is the range that was asked for.
-fn range_size(headers: &HeaderMap, url: &Url, wanted: &Range<u64>) -> Result<u64> {
-    let answer = headers
-        .get(CONTENT_RANGE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let parse = || {
-        let (range, size) = answer.strip_prefix("bytes ")?.split_once('/')?;
-        let start: u64 = range.split_once('-')?.0.parse().ok()?;
-        (start == wanted.start).then(|| size.parse().ok())?
-    };
-    parse().ok_or_else(|| Error::WrongRange {
-        url: url.clone().into(),
-        asked: wanted.start,
-        answer: answer.to_owned(),
-    })
-}
+    /// Reads once from the answer that has what is wanted; nothing when none of it came.
+    async fn read(&mut self, wanted: &Range<u64>) -> Result<Option<Bytes>> {
+        let leads = |head: &Answer| head.leads_to(wanted);
+        if !self.head.as_ref().is_some_and(leads) {
+            self.put_head(None);
+            let next = self.next(wanted).await?;
+            self.put_head(Some(next));
+        }
+        self.send_ahead()?;
+        let Some(head) = &mut self.head else {
+            return Ok(None);
+        };
+        let received = self.ahead.during(head.read(self.http)).await?;
+        if received > 0 {
+            self.received += received;
+            self.http.keep_pace(head.rest()).await;
+        }
+        Ok(head.take(wanted))
+    }
 
-/// The part of `bytes`, which begin at `position`, that lies in `wanted`.
-fn overlap(bytes: Bytes, position: u64, wanted: &Range<u64>) -> Option<Bytes> {
-    let length = bytes.len() as u64;
-    let start = wanted.start.saturating_sub(position).min(length);
-    let end = wanted.end.saturating_sub(position).min(length);
-    // Both are at most the length of a slice.
-    (start < end).then(|| bytes.slice(start as usize..end as usize))
-}
+    /// The next answer: one that was asked for ahead, or else one to a request that is sent now.
+    async fn next(&mut self, wanted: &Range<u64>) -> Result<Answer> {
+        if let Some(next) = self.ahead.next().await {
+            return next;
+        }
+        let span = self.plan.span(self.at, wanted.clone());
+        self.asked = span.behind;
+        Answer::open(self.http, self.url()?, span.bytes, self.size).await
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use reqwest::header::HeaderValue;
+    fn send_ahead(&mut self) -> Result<()> {
+        while let Some(wanted) = self.plan.wanted(self.asked) {
+            let span = self.plan.span(self.asked, wanted);
+            let has_room = |head: &Answer| self.ahead.has_room(head, &span.bytes);
+            if !self.head.as_ref().is_some_and(has_room) {
+                break;
+            }
+            let request = Answer::open(self.http, self.url()?, span.bytes.clone(), self.size);
+            self.ahead.push(&span.bytes, Box::pin(request));
+            self.asked = span.behind;
+        }
+        Ok(())
+    }
 
-    #[test]
-    fn only_what_is_wanted_is_kept() {
-        let cases: [(u64, Range<u64>, &[u8]); 6] = [
-            (0, 0..4, b"abcd"),
-            (0, 2..3, b"c"),
-            (10, 8..12, b"ab"),
-            (10, 13..20, b"d"),
-            (10, 14..20, b""),
-            (10, 0..10, b""),
-        ];
-        for (position, wanted, kept) in cases {
-            let found = overlap(Bytes::from_static(b"abcd"), position, &wanted).unwrap_or_default();
-            assert_eq!(found, kept, "{position} {wanted:?}");
+    fn put_head(&mut self, next: Option<Answer>) {
+        if next.as_ref().is_some_and(Answer::is_whole) {
+            self.ahead = Ahead::default();
+        }
+        if let Some(last) = std::mem::replace(&mut self.head, next) {
+            last.finish();
         }
     }
 
-    #[test]
-    fn content_range_must_be_the_one_asked_for() {
-        let url: Url = "http://localhost/pack".parse().unwrap();
-        let size = |text| {
-            let headers = HeaderMap::from_iter([(CONTENT_RANGE, HeaderValue::from_static(text))]);
-            range_size(&headers, &url, &(5..10)).ok()
-        };
-        assert_eq!(size("bytes 5-9/20"), Some(20));
-        for text in ["bytes 4-9/20", "bytes 5-9/*", "bytes */20", "5-9/20", ""] {
-            assert_eq!(size(text), None, "{text}");
-        }
+    async fn failed(&mut self, error: Error) -> Result<()> {
+        self.head = None;
+        self.ahead = Ahead::default();
+        self.turns.failed(error).await
     }
 }

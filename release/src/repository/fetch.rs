@@ -15,6 +15,7 @@ use crate::payload::patch::Patch;
 use crate::payload::plan::{self, Task};
 use crate::repository::download::Download;
 use crate::repository::http::Http;
+use crate::repository::sources::{Sources, join};
 
 mod carry;
 
@@ -22,7 +23,7 @@ mod carry;
 #[derive(Debug)]
 pub struct Fetch<'a> {
     http: &'a Http,
-    base: Url,
+    sources: &'a Sources,
     part: Part,
     pack: Blob,
     index: Arc<Index>,
@@ -50,15 +51,16 @@ impl<'a> Fetch<'a> {
     /// Fetches the artifact's index and checks it; the patch's too, which is done without when it is not to be had.
     pub(crate) async fn open(
         http: &'a Http,
-        base: &Url,
+        sources: &'a Sources,
         part: Part,
         form: &Form,
         patch: Option<&ArtifactPatch>,
     ) -> Result<Self> {
-        let index = read_index(http, base, part, form).await?;
+        let ask = async |base: &Url| read_index(http, base, part, form).await;
+        let index = sources.first(http.patience(), ask).await?;
         let mut fetch = Self {
             http,
-            base: base.clone(),
+            sources,
             part,
             pack: form.pack,
             index: Arc::new(index),
@@ -79,12 +81,16 @@ impl<'a> Fetch<'a> {
     }
 
     async fn read_patch(&self, described: &ArtifactPatch) -> Result<Patch> {
-        let (url, bytes) = document(self.http, &self.base, self.part, &described.index).await?;
-        Patch::parse(&bytes, described, &self.index).map_err(|source| Error::Patch {
-            part: self.part,
-            url: url.into(),
-            source,
-        })
+        let part = self.part;
+        let ask = async |base: &Url| {
+            let (url, bytes) = document(self.http, base, part, &described.index).await?;
+            Patch::parse(&bytes, described, &self.index).map_err(|source| Error::Patch {
+                part,
+                url: url.into(),
+                source,
+            })
+        };
+        self.sources.first(self.http.patience(), ask).await
     }
 
     /// The artifact's chunks.
@@ -143,14 +149,23 @@ impl<'a> Fetch<'a> {
         Ok(self.pass(assembly, tasks, &self.pack).await?.0)
     }
 
-    /// Everything else.
-    async fn completed(&self, assembly: Assembly) -> Result<Assembly> {
-        let tasks = plan::whole(&self.index, assembly.wanted());
-        let (assembly, problem) = self.pass(assembly, tasks, &self.pack).await?;
-        match (problem, assembly.wanted().contains(&true)) {
-            (Some(problem), true) => Err(problem),
-            _ => Ok(assembly),
+    /// Everything else. What one address has wrong is asked of the next.
+    async fn completed(&self, mut assembly: Assembly) -> Result<Assembly> {
+        let mut failures = Vec::new();
+        for _ in 0..self.sources.count() {
+            let tasks = plan::whole(&self.index, assembly.wanted());
+            let (passed, problem) = self.pass(assembly, tasks, &self.pack).await?;
+            assembly = passed;
+            match problem {
+                None => return Ok(assembly),
+                Some(problem @ Error::Chunk { .. }) => {
+                    self.sources.pass_over(&problem);
+                    failures.push(problem);
+                }
+                Some(other) => return Err(other),
+            }
         }
+        Err(Error::everywhere(failures))
     }
 
     /// Carries tasks out, whose frames lie in `pack`. The error that is returned beside the assembly left chunks wanted.
@@ -160,15 +175,15 @@ impl<'a> Fetch<'a> {
         tasks: Vec<Task>,
         pack: &Blob,
     ) -> Result<(Assembly, Option<Error>)> {
-        let url = blob_url(&self.base, pack)?;
-        let mut download = Download::new(self.http, url.clone(), pack.size, plan::ranges(&tasks));
+        let (path, ranges) = (blob_path(pack), plan::ranges(&tasks));
+        let mut download = Download::new(self.http, self.sources, path, pack.size, ranges);
         let (assembly, ended, fetched) = carry::carry(&mut download, assembly, tasks)
             .await
             .map_err(|source| self.ended(&source))?;
         let problem = match ended {
             carry::Ended::Done => None,
             carry::Ended::Chunk(number, source) => {
-                Some(self.chunk_error(&assembly, number, url, source))
+                Some(self.chunk_error(&assembly, number, download.url()?, source))
             }
             carry::Ended::Sink(offset, source) => {
                 let part = self.part;
@@ -234,7 +249,7 @@ async fn read_index(http: &Http, base: &Url, part: Part, form: &Form) -> Result<
 
 /// A blob that describes others, as the manifest says it is.
 async fn document(http: &Http, base: &Url, part: Part, blob: &Blob) -> Result<(Url, bytes::Bytes)> {
-    let url = blob_url(base, blob)?;
+    let url = join(base, &blob_path(blob))?;
     let bytes = http.document(&url, blob.size).await?;
     let (found, expected) = (Digest::of(&bytes), blob.sha256);
     if found == expected {
@@ -248,14 +263,7 @@ async fn document(http: &Http, base: &Url, part: Part, blob: &Blob) -> Result<(U
     })
 }
 
-/// Where a blob lies.
-fn blob_url(base: &Url, blob: &Blob) -> Result<Url> {
-    join(base, &format!("blobs/{}", blob.sha256))
-}
-
-/// An address below the repository's.
-pub(crate) fn join(base: &Url, path: &str) -> Result<Url> {
-    base.join(path).map_err(|_parse| Error::RepositoryAddress {
-        text: base.to_string(),
-    })
+/// Where a blob lies below the repository's address.
+fn blob_path(blob: &Blob) -> String {
+    format!("blobs/{}", blob.sha256)
 }

@@ -1,87 +1,69 @@
-//! HTTP as both metadata and payload use it: time limits, retries with growing pauses, errors with the address.
+//! HTTP as both metadata and payload use it: one request and its answer, time limits, errors with the address.
+//!
+//! Whom to ask, and when to ask again, is for [`sources`](super::sources).
 
-use std::time::Duration;
+mod network;
+mod pace;
+mod patience;
+mod retry_after;
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use acl_host::clock::Clock;
 use bytes::Bytes;
-use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE, RETRY_AFTER,
-};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE};
+use reqwest::{Client, Response};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::{Error, Result};
+use pace::Pace;
+use retry_after::retry_after;
 
-/// How patient an [`Http`] is.
-#[derive(Debug, Clone)]
-pub struct Patience {
-    /// For a connection to be made. Default 10 s.
-    pub connect: Duration,
-    /// For the next bytes to come. Default 30 s.
-    pub read: Duration,
-    /// How often a request is repeated that brought nothing. Default 4.
-    pub retries: u32,
-    /// The pause before the first repetition; each further one is twice as long. Default 500 ms.
-    pub pause: Duration,
-    /// The longest pause, also when the server asks for a longer one (Retry-After). Default 30 s.
-    pub longest_pause: Duration,
-}
+pub use network::{Network, Proxy};
+pub use patience::Patience;
 
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            read: Duration::from_secs(30),
-            retries: 4,
-            pause: Duration::from_millis(500),
-            longest_pause: Duration::from_secs(30),
-        }
-    }
-}
+/// How much of one answer an HTTP/2 server may send before it is read, in bytes: with 40 ms to the server, 50 MB/s.
+const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 
-/// An HTTP client; clones share their connections. Proxies come from the usual environment variables.
+/// The same for all answers on one connection. It is never used up: a [`Download`](super::download::Download) leaves
+/// at most 4 MiB unread, and one that nobody reads must not hold up another on the same connection.
+const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+
+/// An HTTP client; clones share their connections and their bandwidth.
 #[derive(Debug, Clone)]
 pub struct Http {
     client: Client,
     patience: Patience,
+    clock: Arc<dyn Clock>,
+    pace: Option<Arc<Pace>>,
 }
 
 impl Http {
-    /// A client.
+    /// A client. The clock tells how long it is to the date of a `Retry-After`.
     ///
     /// # Errors
-    /// [`Error::HttpClient`] when TLS cannot be set up.
-    pub fn new(patience: Patience) -> Result<Self> {
+    /// [`Error::Authorities`] for certificates that are none; [`Error::HttpClient`] when TLS cannot be set up.
+    pub fn new(patience: Patience, network: &Network, clock: Arc<dyn Clock>) -> Result<Self> {
         // Fails when a provider is installed already: then it is this one, or the program's choice.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // Payload is compressed already, and a range of a re-encoded answer would be another range.
-        let identity =
-            HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-        let client = Client::builder()
-            .user_agent(concat!("acl/", env!("CARGO_PKG_VERSION")))
-            .default_headers(identity)
-            .connect_timeout(patience.connect)
-            .read_timeout(patience.read)
-            .redirect(reqwest::redirect::Policy::limited(5))
-            .build()
-            .map_err(|source| Error::HttpClient { source })?;
-        Ok(Self { client, patience })
+        let client = network.client(|| builder(&patience))?;
+        let pace = |rate| Arc::new(Pace::new(rate, Instant::now()));
+        Ok(Self {
+            client,
+            patience,
+            clock,
+            pace: network.bandwidth.map(pace),
+        })
     }
 
-    /// The retries for one thing that is fetched.
-    pub(crate) fn tries(&self) -> Tries<'_> {
-        Tries {
-            patience: &self.patience,
-            left: self.patience.retries,
-            pause: self.patience.pause,
-        }
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.patience
     }
 
-    /// Asks once; `from` asks for the bytes from there on. An answer that is not a success is an error.
-    pub(crate) async fn ask(
-        &self,
-        url: &Url,
-        bytes: Option<&std::ops::Range<u64>>,
-    ) -> Result<Response> {
+    /// Asks once, for these bytes or for all. An answer that is not a success is an error.
+    pub(crate) async fn ask(&self, url: &Url, bytes: Option<&Range<u64>>) -> Result<Response> {
         let mut request = self.client.get(url.clone());
         if let Some(bytes) = bytes {
             request = request.header(
@@ -95,39 +77,23 @@ impl Http {
         if response.status().is_success() {
             return Ok(response);
         }
-        let wait = retry_after(response.headers());
         Err(Error::Status {
             url: url.clone().into(),
             status: response.status(),
-            wait,
+            wait: retry_after(response.headers(), self.clock.now()),
         })
     }
 
-    /// A whole small document, of at most `limit` bytes.
+    /// Asks once for a whole small document, of at most `limit` bytes.
     ///
     /// # Errors
-    /// [`Error::Connect`], [`Error::Transfer`], [`Error::Status`] once retries are used up; [`Error::TooLong`].
-    pub async fn document(&self, url: &Url, limit: u64) -> Result<Bytes> {
-        let mut tries = self.tries();
-        loop {
-            match self.document_once(url, limit).await {
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => tries.again(error).await?,
-            }
-        }
-    }
-
-    async fn document_once(&self, url: &Url, limit: u64) -> Result<Bytes> {
+    /// [`Error::Connect`], [`Error::Transfer`], [`Error::Status`]; [`Error::TooLong`].
+    pub(crate) async fn document(&self, url: &Url, limit: u64) -> Result<Bytes> {
         let mut response = self.ask(url, None).await?;
         let mut body = Vec::new();
         loop {
             let position = body.len() as u64;
-            let broke = |source: reqwest::Error| Error::Transfer {
-                url: url.clone().into(),
-                position,
-                source: source.without_url(),
-            };
-            let Some(piece) = response.chunk().await.map_err(broke)? else {
+            let Some(piece) = self.piece(&mut response, url, position).await? else {
                 return Ok(body.into());
             };
             if position + piece.len() as u64 > limit {
@@ -136,9 +102,44 @@ impl Http {
                     limit,
                 });
             }
+            self.keep_pace(&piece).await;
             body.extend_from_slice(&piece);
         }
     }
+
+    /// The next bytes of an answer's body, which lie at `position` of the file; nothing at its end.
+    pub(crate) async fn piece(
+        &self,
+        response: &mut Response,
+        url: &Url,
+        position: u64,
+    ) -> Result<Option<Bytes>> {
+        response.chunk().await.map_err(|source| Error::Transfer {
+            url: url.clone().into(),
+            position,
+            source: source.without_url(),
+        })
+    }
+
+    /// Waits until bytes that have come were allowed to.
+    pub(crate) async fn keep_pace(&self, bytes: &[u8]) {
+        if let Some(pace) = &self.pace {
+            pace.wait(bytes.len() as u64).await;
+        }
+    }
+}
+
+fn builder(patience: &Patience) -> reqwest::ClientBuilder {
+    // Payload is compressed already, and a range of a re-encoded answer would be another range.
+    let identity = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
+    Client::builder()
+        .user_agent(concat!("acl/", env!("CARGO_PKG_VERSION")))
+        .default_headers(identity)
+        .connect_timeout(patience.connect)
+        .read_timeout(patience.read)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .redirect(reqwest::redirect::Policy::limited(5))
 }
 
 /// A request that got no answer: nobody there, or a connection that broke.
@@ -156,79 +157,7 @@ fn unanswered(url: &Url, position: u64, source: reqwest::Error) -> Error {
     }
 }
 
-/// How often and how long to wait for one thing.
-#[derive(Debug)]
-pub(crate) struct Tries<'a> {
-    patience: &'a Patience,
-    left: u32,
-    pause: Duration,
-}
-
-impl Tries<'_> {
-    /// Waits before the next try; gives the error back when there is none or when trying again cannot help.
-    pub(crate) async fn again(&mut self, error: Error) -> Result<()> {
-        let Some(wait) = passes(&error).filter(|_| self.left > 0) else {
-            return Err(error);
-        };
-        self.left -= 1;
-        let pause = wait.max(self.pause).min(self.patience.longest_pause);
-        self.pause = self.pause.saturating_mul(2);
-        tracing::debug!(error = acl_host::error::chain(&error), pause = ?pause, "trying again");
-        tokio::time::sleep(pause).await;
-        Ok(())
-    }
-
-    /// Progress was made: what comes next has all its tries.
-    pub(crate) fn renew(&mut self) {
-        self.left = self.patience.retries;
-        self.pause = self.patience.pause;
-    }
-}
-
-/// For a fault that may pass: how long the server asks to wait at least.
-fn passes(error: &Error) -> Option<Duration> {
-    match error {
-        Error::Connect { .. } | Error::Transfer { .. } | Error::Cut { .. } => Some(Duration::ZERO),
-        Error::Status { status, wait, .. } => {
-            let busy =
-                [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(status);
-            (busy || status.is_server_error()).then_some(*wait)
-        }
-        _ => None,
-    }
-}
-
-/// The seconds of a `Retry-After` header; its form as a date is not worth a parser.
-fn retry_after(headers: &HeaderMap) -> Duration {
-    let seconds = headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    Duration::from_secs(seconds.unwrap_or(0))
-}
-
 /// The `Content-Length` of an answer.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_read_in_seconds() {
-        for (text, seconds) in [
-            ("7", 7),
-            (" 12 ", 12),
-            ("Wed, 21 Oct 2026 07:28:00 GMT", 0),
-            ("-1", 0),
-        ] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
-            assert_eq!(
-                retry_after(&headers),
-                Duration::from_secs(seconds),
-                "{text}"
-            );
-        }
-    }
 }

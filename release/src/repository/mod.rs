@@ -2,7 +2,7 @@
 
 pub mod add;
 mod documents;
-mod download;
+pub mod download;
 pub mod fetch;
 pub mod http;
 mod init;
@@ -12,5 +12,6 @@ pub mod publish;
 pub mod read;
 pub mod refresh;
 pub mod serve;
+pub mod sources;
 pub mod store;
 mod transport;

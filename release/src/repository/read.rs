@@ -17,16 +17,17 @@ use crate::channel::{Channel, ChannelName};
 use crate::error::{Error, Result};
 use crate::manifest::{ArtifactPatch, Form, Manifest, Part};
 use crate::repository::documents::{Document, listed};
-use crate::repository::fetch::{Fetch, join};
+use crate::repository::fetch::Fetch;
 use crate::repository::http::Http;
 use crate::repository::kept::Kept;
+use crate::repository::sources::{Sources, join};
 use crate::repository::transport::{Recorder, role_of};
 use crate::version::Version;
 
 /// A repository whose metadata was found good.
 #[derive(Debug)]
 pub struct Repository {
-    base: Url,
+    sources: Sources,
     http: Http,
     clock: Arc<dyn Clock>,
     kept: Kept,
@@ -36,25 +37,26 @@ pub struct Repository {
 impl Repository {
     /// Reads and checks a repository's metadata.
     ///
-    /// `base` is the address of the directory that holds `metadata/`; `trusted_root` the root.json that the operator
-    /// trusts; `datastore` a directory of this node that belongs to this repository alone, made when missing.
+    /// It is read from one of the addresses, whole: the first that has good metadata. `trusted_root` is the root.json
+    /// that the operator trusts; `datastore` a directory of this node that belongs to this repository alone, made when
+    /// missing.
     ///
     /// # Errors
-    /// [`Error::RepositoryAddress`], [`Error::TrustedRoot`] and [`Error::KeepMetadata`] before anything is fetched;
-    /// [`Error::Connect`], [`Error::Status`] and their like when the server cannot be read; [`Error::Metadata`]
-    /// when a role is not signed as it must be, damaged, or older than one seen before; [`Error::Expired`].
+    /// [`Error::TrustedRoot`] and [`Error::KeepMetadata`] before anything is fetched; [`Error::Connect`],
+    /// [`Error::Status`] and their like when the server cannot be read; [`Error::Metadata`] when a role is not signed
+    /// as it must be, damaged, or older than one seen before; [`Error::Expired`]; [`Error::Everywhere`] with all of
+    /// them when there are several addresses.
     pub async fn open(
-        base: &str,
+        sources: Sources,
         trusted_root: &[u8],
         datastore: &Path,
         http: Http,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let base = parse_base(base)?;
         let kept = Kept::open(datastore, trusted_root)?;
-        let tuf = load(&base, &kept, &http, clock.as_ref()).await?;
+        let tuf = load(&sources, &kept, &http, clock.as_ref()).await?;
         Ok(Self {
-            base,
+            sources,
             http,
             clock,
             kept,
@@ -67,13 +69,8 @@ impl Repository {
     /// # Errors
     /// As [`Repository::open`]; what was known before stays.
     pub async fn refresh(&mut self) -> Result<()> {
-        self.tuf = load(&self.base, &self.kept, &self.http, self.clock.as_ref()).await?;
+        self.tuf = load(&self.sources, &self.kept, &self.http, self.clock.as_ref()).await?;
         Ok(())
-    }
-
-    /// The address of the repository, with a slash at its end.
-    pub fn base(&self) -> &Url {
-        &self.base
     }
 
     /// A channel's document, as signed by the channel's own role.
@@ -83,7 +80,7 @@ impl Repository {
     /// neighbours when the document is not the signed one.
     pub async fn channel(&self, name: &ChannelName) -> Result<Channel> {
         let missing = || Error::NoChannel {
-            base: self.base.clone().into(),
+            base: self.sources.current().clone().into(),
             channel: name.to_string(),
         };
         let role = self
@@ -94,7 +91,7 @@ impl Repository {
             .map_err(|_not_found| missing())?;
         self.fresh(&name.role(), role.signed.version.get(), role.signed.expires)?;
         let target = listed(&role.signed, &name.target()).ok_or_else(missing)?;
-        Document::fetch(&self.http, &self.base, &name.target(), target)
+        Document::fetch(&self.http, &self.sources, &name.target(), target)
             .await?
             .channel(name)
     }
@@ -106,11 +103,11 @@ impl Repository {
     pub async fn manifest(&self, version: &Version, arch: &str) -> Result<Manifest> {
         let name = Manifest::target(version, arch);
         let target = listed(&self.tuf.targets().signed, &name).ok_or_else(|| Error::NoRelease {
-            base: self.base.clone().into(),
+            base: self.sources.current().clone().into(),
             version: version.clone(),
             arch: arch.to_owned(),
         })?;
-        Document::fetch(&self.http, &self.base, &name, target)
+        Document::fetch(&self.http, &self.sources, &name, target)
             .await?
             .manifest(version, arch)
     }
@@ -126,12 +123,12 @@ impl Repository {
         form: &Form,
         patch: Option<&ArtifactPatch>,
     ) -> Result<Fetch<'_>> {
-        Fetch::open(&self.http, &self.base, part, form, patch).await
+        Fetch::open(&self.http, &self.sources, part, form, patch).await
     }
 
     fn fresh(&self, role: &str, version: u64, expires: Timestamp) -> Result<()> {
         check_fresh(
-            &self.base,
+            self.sources.current(),
             role,
             &format!("{version}.{role}.json"),
             expires,
@@ -140,23 +137,19 @@ impl Repository {
     }
 }
 
-/// The address with a slash at its end, so that joining adds to it.
-fn parse_base(base: &str) -> Result<Url> {
-    let wrong = || Error::RepositoryAddress {
-        text: base.to_owned(),
-    };
-    let url: Url = format!("{}/", base.trim_end_matches('/'))
-        .parse()
-        .map_err(|_parse| wrong())?;
-    let usable = ["http", "https"].contains(&url.scheme())
-        && url.has_host()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    usable.then_some(url).ok_or_else(wrong)
+/// The metadata of the first address where it is good.
+async fn load(
+    sources: &Sources,
+    kept: &Kept,
+    http: &Http,
+    clock: &dyn Clock,
+) -> Result<tough::Repository> {
+    let ask = async |base: &Url| load_from(base, kept, http, clock).await;
+    sources.first(http.patience(), ask).await
 }
 
-/// One whole reading of the metadata.
-async fn load(
+/// One whole reading of the metadata. What one address gave is remembered only when all of it is good.
+async fn load_from(
     base: &Url,
     kept: &Kept,
     http: &Http,
@@ -261,36 +254,6 @@ fn explain(error: tough::error::Error, recorder: &Recorder, metadata: Url) -> Er
                 url: url.into(),
                 source: Box::new(error),
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses() {
-        assert_eq!(
-            parse_base("http://host:1/a").unwrap().as_str(),
-            "http://host:1/a/"
-        );
-        assert_eq!(
-            parse_base("https://host").unwrap().as_str(),
-            "https://host/"
-        );
-        for text in [
-            "",
-            "host",
-            "ftp://host",
-            "file:///repo",
-            "http://host/?q",
-            "http://",
-        ] {
-            assert!(
-                matches!(parse_base(text), Err(Error::RepositoryAddress { .. })),
-                "{text}"
-            );
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
 
 use acl_host::clock::Clock;
-use acl_release::repository::http::{Http, Patience};
+use acl_release::repository::http::Network;
 use acl_updater_core::{
     effect::{Effect, Step},
     event::{Event, Request},
@@ -18,7 +18,7 @@ use crate::{
     effect, facts,
     feed::{self, Timer},
     machine::Machine,
-    session::{Progress, Session},
+    session::{Progress, Session, Way},
     status,
     store::{Loaded, Store},
 };
@@ -169,12 +169,13 @@ impl Agent {
         let store =
             Store::open(&dir).map_err(|source| Error::MakeStateDir { path: dir, source })?;
         let state = load(&store)?;
-        let http = Http::new(Patience::default()).map_err(|source| Error::SetUpHttp { source })?;
+        let way = Way::new(Network::default(), ground.clock.clone())
+            .map_err(|source| Error::SetUpHttp { source })?;
         let (sender, progress) = mpsc::unbounded_channel();
         let session = Session {
             machine: ground.machine.clone(),
             clock: ground.clock.clone(),
-            http,
+            way,
             store,
             progress: Progress::new(sender),
             proven: None,

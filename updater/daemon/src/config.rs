@@ -7,11 +7,12 @@ mod merge;
 mod written;
 
 use std::{
+    num::NonZeroU64,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use acl_release::channel::ChannelName;
+use acl_release::{channel::ChannelName, repository::http::Proxy};
 use acl_updater_core::state::Goal;
 use url::Url;
 
@@ -22,6 +23,14 @@ pub use written::{Automatic, Strategy};
 pub struct Config {
     /// Where the release repository is; none: no updates are looked for.
     pub server: Option<Url>,
+    /// Where it is too; asked when the server fails.
+    pub mirrors: Vec<Url>,
+    /// The proxy that is asked; that of the environment.
+    pub proxy: Proxy,
+    /// A file of certificates of authorities that are trusted beside the system's.
+    pub ca: Option<PathBuf>,
+    /// How fast the repository may be read, in bytes a second; none: no limit.
+    pub bandwidth: Option<NonZeroU64>,
     /// The file with the TUF root that is trusted from the start.
     pub root: PathBuf,
     /// The channel to follow.
@@ -129,6 +138,9 @@ mod tests {
         let dir = root(&[]);
         let config = Config::load(dir.path()).unwrap();
         assert_eq!(config.server, None);
+        assert_eq!(config.mirrors, []);
+        assert_eq!(config.proxy, Proxy::Environment);
+        assert_eq!((&config.ca, config.bandwidth), (&None, None));
         assert_eq!(config.channel.as_str(), "stable");
         assert_eq!(config.check_interval, Duration::from_secs(45 * 60));
         assert_eq!(config.goal(), Some(Goal::Arm));
@@ -174,6 +186,26 @@ mod tests {
     }
 
     #[test]
+    fn the_way_to_the_repository() {
+        let load =
+            |text| Config::load(root(&[("etc/acl/updater.d/10.toml", text)]).path()).unwrap();
+        let config = load(
+            "server = \"https://a/r\"\nmirrors = [\"https://b/\", \"http://c/r\"]\nbandwidth = \"10M\"\n\
+             proxy = \"http://u:p@proxy:3128\"\nno_proxy = [\"b\"]\nca = \"/etc/acl/trust/ca.pem\"",
+        );
+        let mirrors: Vec<&str> = config.mirrors.iter().map(Url::as_str).collect();
+        assert_eq!(mirrors, ["https://b/", "http://c/r/"]);
+        let url = "http://u:p@proxy:3128".parse().unwrap();
+        let except = vec!["b".to_owned()];
+        assert_eq!(config.proxy, Proxy::At { url, except });
+        assert_eq!(config.ca, Some("/etc/acl/trust/ca.pem".into()));
+        assert_eq!(config.bandwidth, NonZeroU64::new(10_000_000));
+        assert_eq!(load("proxy = \"\"").proxy, Proxy::Direct);
+        assert_eq!(load("no_proxy = [\"b\"]").proxy, Proxy::Environment);
+        assert_eq!(load("bandwidth = \"0\"").bandwidth, None);
+    }
+
+    #[test]
     fn a_root_of_trust_in_etc_is_taken_first() {
         let dir = root(&[("etc/acl/trust/root.json", "{}")]);
         let config = Config::load(dir.path()).unwrap();
@@ -200,6 +232,18 @@ mod tests {
             (
                 "server = \"ftp://x/\"",
                 "server in /etc/acl/updater.d/10.toml is \"ftp://x/\"; an http or https URL is wanted",
+            ),
+            (
+                "mirrors = [\"http://a/\", \"b\"]",
+                "mirrors in /etc/acl/updater.d/10.toml is \"b\"; an http or https URL is wanted",
+            ),
+            (
+                "proxy = \"ftp://user:secret@proxy\"",
+                "proxy in /etc/acl/updater.d/10.toml is \"…@proxy\"; http://HOST:PORT",
+            ),
+            (
+                "bandwidth = \"10MB\"",
+                "bandwidth in /etc/acl/updater.d/10.toml is \"10MB\"; bytes a second",
             ),
             (
                 "channel = \"../x\"",

@@ -8,7 +8,10 @@ use acl_release::{
     choose::Stand,
     digest::Digest,
     manifest::{Manifest, PatchFrom},
-    repository::{http::Http, read::Repository},
+    repository::{
+        http::{Http, Network, Patience},
+        read::Repository,
+    },
 };
 use tokio::sync::mpsc;
 
@@ -19,13 +22,39 @@ use crate::{machine::Machine, store::Store};
 pub(crate) struct Session {
     pub(crate) machine: Arc<Machine>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) http: Http,
+    pub(crate) way: Way,
     pub(crate) store: Store,
     pub(crate) progress: Progress,
     /// What the last check found; an update works on nothing else.
     pub(crate) found: Option<Found>,
     /// The root hash that what the slot gave back has, when writing it has shown that already.
     pub(crate) proven: Option<RootHash>,
+}
+
+/// The way to the repository, as the configuration had it at the last check.
+#[derive(Debug)]
+pub(crate) struct Way {
+    network: Network,
+    http: Http,
+}
+
+impl Way {
+    pub(crate) fn new(network: Network, clock: Arc<dyn Clock>) -> Result<Self, acl_release::Error> {
+        let http = Http::new(Patience::default(), &network, clock)?;
+        Ok(Self { network, http })
+    }
+
+    /// A client that goes this way: the one from before, with its connections, unless something was changed.
+    pub(crate) fn over(
+        &mut self,
+        network: Network,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Http, acl_release::Error> {
+        if network != self.network {
+            *self = Self::new(network, clock.clone())?;
+        }
+        Ok(self.http.clone())
+    }
 }
 
 /// A release found by a check.

@@ -8,6 +8,7 @@
 
 mod artifact;
 mod killed;
+mod network;
 mod node;
 mod over_the_bus;
 mod pace;

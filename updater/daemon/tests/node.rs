@@ -106,6 +106,11 @@ impl Node {
         self.run(more, &mut |_| false)
     }
 
+    /// The same, with a variable in its environment.
+    pub(crate) fn once_in(&self, name: &str, value: &str) -> Ran {
+        Self::watch(self.verb("once", &[]).env(name, value), &mut |_| false)
+    }
+
     /// The same, killed when `stop` says so of a line of its log.
     pub(crate) fn run(&self, more: &[&str], stop: &mut dyn FnMut(&str) -> bool) -> Ran {
         Self::watch(self.verb("once", more), stop)
@@ -142,7 +147,7 @@ impl Node {
             .arg("--disk")
             .arg(self.disk())
             .args(more.iter().map(ToString::to_string))
-            .env("RUST_LOG", "acl_updated=info")
+            .env("RUST_LOG", "acl_updated=info,acl_release=info")
     }
 
     /// The version that boots if the power were cut now. Changes nothing.

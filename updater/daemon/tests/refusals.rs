@@ -106,7 +106,10 @@ fn too_little_memory() {
     let site = Site::new();
     site.publish("2");
     let node = Node::new(&site);
-    node.put("proc/meminfo", b"MemTotal: 90000 kB\nMemAvailable: 40960 kB\n");
+    node.put(
+        "proc/meminfo",
+        b"MemTotal: 90000 kB\nMemAvailable: 40960 kB\n",
+    );
     assert_eq!(
         refused(&node, &[], 4),
         "an update needs 48 MiB of memory, and 40 MiB are available; it is tried again at the next check"

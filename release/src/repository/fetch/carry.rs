@@ -36,10 +36,12 @@ pub(super) async fn carry(
     Ok((assembly, ended, fetched))
 }
 
-async fn feed(download: &mut Download<'_>, sender: mpsc::Sender<Bytes>) -> Result<()> {
+/// Each piece goes with how many bytes came over the network for it.
+async fn feed(download: &mut Download<'_>, sender: mpsc::Sender<(Bytes, u64)>) -> Result<()> {
     while let Some(piece) = download.piece().await? {
         // The thread is gone only after an error of the sink, which it tells.
-        if sender.send(piece).await.is_err() {
+        let received = download.take_received();
+        if sender.send((piece, received)).await.is_err() {
             break;
         }
     }
@@ -49,17 +51,17 @@ async fn feed(download: &mut Download<'_>, sender: mpsc::Sender<Bytes>) -> Resul
 fn work(
     mut assembly: Assembly,
     tasks: &[Task],
-    mut pieces: mpsc::Receiver<Bytes>,
+    mut pieces: mpsc::Receiver<(Bytes, u64)>,
 ) -> (Assembly, Ended) {
     let (mut buffer, mut ended) = (BytesMut::new(), Ended::Done);
     for task in tasks {
         let bytes = task.bytes();
         let length = (bytes.end - bytes.start) as usize;
         while buffer.len() < length {
-            let Some(piece) = pieces.blocking_recv() else {
+            let Some((piece, received)) = pieces.blocking_recv() else {
                 return (assembly, ended);
             };
-            assembly.sink().fetched(piece.len() as u64);
+            assembly.sink().fetched(received);
             buffer.extend_from_slice(&piece);
         }
         let frame = buffer.split_to(length);

@@ -1,12 +1,13 @@
 //! From merged keys to values that mean something.
 
+mod network;
+
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use jiff::SignedDuration;
-use url::Url;
 
 use super::{
     Automatic, Config, Error, Health, Strategy,
@@ -24,7 +25,11 @@ const EXEMPT_UNITS: [&str; 1] = ["systemd-pcrlock-secureboot-policy.service"];
 pub(super) fn check(merged: &Merged, root: &Path) -> Result<Config, Error> {
     let value = |key: &Key<_>| key.as_ref().map(|(value, _)| value).copied();
     Ok(Config {
-        server: server(merged.server.as_ref())?,
+        server: network::server(merged.server.as_ref())?,
+        mirrors: network::mirrors(merged.mirrors.as_ref())?,
+        proxy: network::proxy(merged.proxy.as_ref(), merged.no_proxy.as_ref())?,
+        ca: merged.ca.as_ref().map(|(path, _)| path.clone()),
+        bandwidth: network::bandwidth(merged.bandwidth.as_ref())?,
         root: trusted_root(merged.root.as_ref(), root),
         channel: channel(merged.channel.as_ref())?,
         check_interval: duration(
@@ -63,29 +68,6 @@ fn health(merged: &Merged, root: &Path) -> Result<Health, Error> {
             Duration::from_secs(60),
         )?,
     })
-}
-
-fn server(key: Option<&(String, PathBuf)>) -> Result<Option<Url>, Error> {
-    let Some((text, path)) = key else {
-        return Ok(None);
-    };
-    let parsed = Url::parse(text).ok();
-    let fits = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    match parsed.filter(fits) {
-        Some(mut url) => {
-            // Without it the last part of the path would be replaced by what is asked for, not followed by it.
-            if !url.path().ends_with('/') {
-                url.set_path(&format!("{}/", url.path()));
-            }
-            Ok(Some(url))
-        }
-        None => Err(Error::CheckValue {
-            path: path.clone(),
-            key: "server",
-            found: text.clone(),
-            wanted: "an http or https URL",
-        }),
-    }
 }
 
 fn trusted_root(key: Option<&(PathBuf, PathBuf)>, root: &Path) -> PathBuf {

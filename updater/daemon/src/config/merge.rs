@@ -8,6 +8,11 @@ use super::written::{Automatic, Fragment, Strategy};
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     pub(super) server: Key<String>,
+    pub(super) mirrors: Key<Vec<String>>,
+    pub(super) proxy: Key<String>,
+    pub(super) no_proxy: Key<Vec<String>>,
+    pub(super) ca: Key<PathBuf>,
+    pub(super) bandwidth: Key<String>,
     pub(super) root: Key<PathBuf>,
     pub(super) channel: Key<String>,
     pub(super) check_interval: Key<String>,
@@ -27,6 +32,11 @@ pub(super) fn merge(fragments: Vec<Fragment>) -> Merged {
     let mut merged = Merged::default();
     for Fragment { path, written } in fragments {
         set(&mut merged.server, written.server, &path);
+        set(&mut merged.mirrors, written.mirrors, &path);
+        set(&mut merged.proxy, written.proxy, &path);
+        set(&mut merged.no_proxy, written.no_proxy, &path);
+        set(&mut merged.ca, written.ca, &path);
+        set(&mut merged.bandwidth, written.bandwidth, &path);
         set(&mut merged.root, written.root, &path);
         set(&mut merged.channel, written.channel, &path);
         set(&mut merged.check_interval, written.check_interval, &path);

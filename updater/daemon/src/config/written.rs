@@ -30,6 +30,11 @@ pub(super) struct Fragment {
 #[serde(deny_unknown_fields)]
 pub(super) struct Written {
     pub(super) server: Option<String>,
+    pub(super) mirrors: Option<Vec<String>>,
+    pub(super) proxy: Option<String>,
+    pub(super) no_proxy: Option<Vec<String>>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) bandwidth: Option<String>,
     pub(super) root: Option<PathBuf>,
     pub(super) channel: Option<String>,
     pub(super) check_interval: Option<String>,

@@ -5,7 +5,7 @@ use acl_release::{
     channel::ChannelName,
     choose::{self, Decision, Reason, Stand, Verdict},
     manifest::{Manifest, Package},
-    repository::read::Repository,
+    repository::{http::Network, read::Repository, sources::Sources},
 };
 use acl_updater_core::{
     Version,
@@ -100,19 +100,32 @@ pub(super) async fn manifest_again(found: &Found) -> Result<Manifest, Error> {
         .map_err(|source| Error::ReadRepository { source })
 }
 
-async fn open(session: &Session, config: &Config) -> Result<Repository, Error> {
+async fn open(session: &mut Session, config: &Config) -> Result<Repository, Error> {
     let server = config.server.as_ref().ok_or(Error::NoServer)?;
     let root = file::read(&config.root).map_err(|source| Error::ReadTrustedRoot { source })?;
     let datastore = session.machine.state_dir().join("tuf");
-    Repository::open(
-        server.as_str(),
-        &root,
-        &datastore,
-        session.http.clone(),
-        session.clock.clone(),
-    )
-    .await
-    .map_err(|source| Error::ReadRepository { source })
+    let network = network(config)?;
+    let (way, clock) = (&mut session.way, &session.clock);
+    let opened = async {
+        let http = way.over(network, clock)?;
+        let addresses = std::iter::once(server).chain(&config.mirrors);
+        let sources = Sources::parse(addresses.map(|url| url.as_str()))?;
+        Repository::open(sources, &root, &datastore, http, clock.clone()).await
+    };
+    opened
+        .await
+        .map_err(|source| Error::ReadRepository { source })
+}
+
+fn network(config: &Config) -> Result<Network, Error> {
+    let authorities = config.ca.as_ref().map(file::read).transpose();
+    Ok(Network {
+        proxy: config.proxy.clone(),
+        authorities: authorities
+            .map_err(|source| Error::ReadAuthorities { source })?
+            .unwrap_or_default(),
+        bandwidth: config.bandwidth,
+    })
 }
 
 fn stand(machine: &Facts, refused: &[Refused]) -> Result<Stand, Error> {

@@ -28,6 +28,10 @@ pub enum Error {
     NoServer,
     #[error("cannot read the trusted root of the repository; install its 1.root.json")]
     ReadTrustedRoot { source: acl_host::Error },
+    #[error(
+        "cannot read the authorities for the repository; put certificates in PEM where `ca` points"
+    )]
+    ReadAuthorities { source: acl_host::Error },
     #[error("this machine cannot be updated as it is")]
     ReadMachine {
         #[from]
@@ -138,9 +142,10 @@ impl Error {
     #[must_use]
     pub fn who(&self) -> Who {
         match self {
-            Self::ReadConfig { .. } | Self::NoServer | Self::ReadTrustedRoot { .. } => {
-                Who::Operator
-            }
+            Self::ReadConfig { .. }
+            | Self::NoServer
+            | Self::ReadTrustedRoot { .. }
+            | Self::ReadAuthorities { .. } => Who::Operator,
             Self::ReadMachine { source } => source.who(),
             Self::ReadRepository { source } | Self::FetchRelease { source } => source.who(),
             Self::RunningVersion { .. }

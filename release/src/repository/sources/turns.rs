@@ -1,0 +1,269 @@
+//! Whose turn it is to be asked for one thing: rounds through the addresses, with a pause between rounds.
+//!
+//! A fault that may pass (nobody there, a connection that breaks or stands still, a busy server) is the next address's
+//! chance, and this one is asked again in the next round. Any other fault (no such file, a wrong length, range, digest or
+//! signature) will not pass: this address is not asked again for this thing. An address that has given a part of it is
+//! asked once more, after the pause, before another is: connections break.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use acl_host::error::chain;
+use reqwest::StatusCode;
+use url::Url;
+
+use super::Sources;
+use crate::error::{Error, Result};
+use crate::repository::http::Patience;
+
+/// How far the addresses of a repository have been gone through for one thing.
+#[derive(Debug)]
+pub(crate) struct Turns<'a> {
+    sources: &'a Sources,
+    patience: &'a Patience,
+    /// Whose turn it is.
+    at: usize,
+    /// One for each address.
+    tried: Vec<Tried>,
+    /// How many rounds may follow.
+    rounds: u32,
+    /// The pause before the next round.
+    pause: Duration,
+    /// How long the servers of this round ask to wait.
+    wait: Duration,
+    /// Whether the one whose turn it is gave something since it was asked.
+    gave: bool,
+}
+
+/// What came of asking one address.
+#[derive(Debug, Default)]
+struct Tried {
+    /// In this round.
+    asked: bool,
+    /// Not to be asked again.
+    out: bool,
+    failure: Option<Error>,
+}
+
+/// What a fault says about the address.
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    /// It may pass, after this time at least.
+    Passes(Duration),
+    /// It stays.
+    Stays,
+    /// It is this machine's; another address would not change it.
+    Ours,
+}
+
+impl<'a> Turns<'a> {
+    pub(super) fn new(sources: &'a Sources, patience: &'a Patience) -> Self {
+        Self {
+            sources,
+            patience,
+            at: sources.current.load(Ordering::Relaxed),
+            tried: sources.bases.iter().map(|_| Tried::default()).collect(),
+            rounds: patience.retries,
+            pause: patience.pause,
+            wait: Duration::ZERO,
+            gave: false,
+        }
+    }
+
+    /// The address whose turn it is.
+    pub(crate) fn base(&self) -> &'a Url {
+        &self.sources.bases[self.at]
+    }
+
+    /// The one whose turn it is gave (a part of) the thing: what comes next has all its rounds.
+    pub(crate) fn gave(&mut self) {
+        if self.gave {
+            return;
+        }
+        self.gave = true;
+        self.begin_round();
+        self.rounds = self.patience.retries;
+        self.pause = self.patience.pause;
+        self.sources.current.store(self.at, Ordering::Relaxed);
+    }
+
+    /// The one whose turn it is failed: on to the next one, after a pause when all had their turn.
+    ///
+    /// # Errors
+    /// The error itself when there is one address, or when it is this machine's; [`Error::Everywhere`] when no address
+    /// is left to be asked.
+    pub(crate) async fn failed(&mut self, error: Error) -> Result<()> {
+        let wait = match fault(&error) {
+            Fault::Ours => return Err(error),
+            Fault::Passes(wait) => Some(wait),
+            Fault::Stays => None,
+        };
+        let once_more = std::mem::take(&mut self.gave) && wait.is_some() && self.rounds > 0;
+        self.wait = self.wait.max(wait.unwrap_or_default());
+        let reason = chain(&error);
+        self.tried[self.at] = Tried {
+            asked: true,
+            out: wait.is_none(),
+            failure: Some(error),
+        };
+        let next = match self.following(|tried| !tried.asked) {
+            Some(next) if !once_more => next,
+            _ => self.next_round(once_more, &reason).await?,
+        };
+        self.pass_to(next, &reason);
+        Ok(())
+    }
+
+    /// The next of those that fit and may be asked, the present one last.
+    fn following(&self, fits: impl Fn(&Tried) -> bool) -> Option<usize> {
+        let count = self.tried.len();
+        (1..=count)
+            .map(|step| (self.at + step) % count)
+            .find(|next| !self.tried[*next].out && fits(&self.tried[*next]))
+    }
+
+    /// Waits; then who begins.
+    async fn next_round(&mut self, with_the_same: bool, reason: &str) -> Result<usize> {
+        let first = if with_the_same {
+            Some(self.at)
+        } else {
+            self.following(|_| true)
+        };
+        let Some(first) = first.filter(|_| self.rounds > 0) else {
+            return Err(self.give_up());
+        };
+        let pause = self.wait.max(self.pause).min(self.patience.longest_pause);
+        tracing::debug!(error = reason, ?pause, "trying again");
+        self.rounds -= 1;
+        self.pause = self.pause.saturating_mul(2);
+        self.begin_round();
+        tokio::time::sleep(pause).await;
+        Ok(first)
+    }
+
+    fn begin_round(&mut self) {
+        self.wait = Duration::ZERO;
+        for tried in &mut self.tried {
+            tried.asked = false;
+        }
+    }
+
+    fn pass_to(&mut self, next: usize, reason: &str) {
+        if next == self.at {
+            return;
+        }
+        let from = self.base().as_str();
+        self.at = next;
+        let to = self.base().as_str();
+        tracing::info!(from, to, reason, "going over to {to}: {reason}");
+    }
+
+    fn give_up(&mut self) -> Error {
+        let failures = self
+            .tried
+            .iter_mut()
+            .filter_map(|tried| tried.failure.take());
+        Error::everywhere(failures.collect())
+    }
+}
+
+fn fault(error: &Error) -> Fault {
+    match error {
+        Error::Connect { .. } | Error::Transfer { .. } | Error::Cut { .. } => {
+            Fault::Passes(Duration::ZERO)
+        }
+        Error::Status { status, wait, .. } => {
+            let busy =
+                [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(status);
+            if busy || status.is_server_error() {
+                Fault::Passes(*wait)
+            } else {
+                Fault::Stays
+            }
+        }
+        Error::KeepMetadata { .. }
+        | Error::ClockWentBack { .. }
+        | Error::TrustedRoot { .. }
+        | Error::RepositoryAddress { .. }
+        | Error::Sink { .. }
+        | Error::Worker { .. }
+        | Error::Host(_) => Fault::Ours,
+        _ => Fault::Stays,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUSY: u16 = 503;
+    const MISSING: u16 = 404;
+
+    fn status(status: u16) -> Error {
+        Error::Status {
+            url: "http://host/".parse::<Url>().unwrap().into(),
+            status: StatusCode::from_u16(status).unwrap(),
+            wait: Duration::ZERO,
+        }
+    }
+
+    /// Who is asked when each one in turn fails like this, after it gave something where that is said; ends when all gave up.
+    async fn asked(retries: u32, answers: &[(bool, u16)]) -> String {
+        let patience = Patience {
+            retries,
+            pause: Duration::ZERO,
+            ..Patience::default()
+        };
+        let sources = Sources::parse(["http://a", "http://b", "http://c"]).unwrap();
+        let mut turns = sources.turns(&patience);
+        let mut asked = String::new();
+        for (gave, answer) in answers {
+            asked.push_str(turns.base().host_str().unwrap());
+            if *gave {
+                turns.gave();
+            }
+            if turns.failed(status(*answer)).await.is_err() {
+                return asked + ".";
+            }
+        }
+        asked
+    }
+
+    #[tokio::test]
+    async fn rounds() {
+        let (busy, missing, broke) = ((false, BUSY), (false, MISSING), (true, BUSY));
+        for (retries, answers, expected) in [
+            (0, vec![busy; 9], "abc."),
+            (2, vec![busy; 10], "abcabcabc."),
+            (2, vec![missing; 9], "abc."),
+            (1, vec![busy, missing, busy, busy, busy, busy], "abcac."),
+            // What gave something is asked once more, and then has its rounds again.
+            (1, vec![broke, busy, busy, busy], "aabc."),
+            (1, vec![busy, broke, busy, busy, busy, busy], "abbca."),
+            (1, vec![broke; 5], "aaaaa"),
+            (0, vec![broke, busy, busy], "abc."),
+            // It has the rest wrong.
+            (
+                1,
+                vec![(true, MISSING), busy, busy, busy, busy, busy],
+                "abcbc.",
+            ),
+        ] {
+            assert_eq!(asked(retries, &answers).await, expected, "{answers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_ours_is_nobodys_turn() {
+        let sources = Sources::parse(["http://a", "http://b"]).unwrap();
+        let patience = Patience::default();
+        let mut turns = sources.turns(&patience);
+        let ours = Error::Worker {
+            part: crate::manifest::Part::Usr,
+            problem: "no memory".to_owned(),
+        };
+        let failed = turns.failed(ours).await;
+        assert!(matches!(failed, Err(Error::Worker { .. })));
+        assert_eq!(turns.base().as_str(), "http://a/");
+    }
+}

@@ -1,0 +1,109 @@
+//! The way to a server as the operator sets it: authorities, bandwidth; and how long a busy server is left alone.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use acl_host::Who;
+use acl_host::clock::FixedClock;
+use acl_release::Error;
+use acl_release::repository::download::Download;
+use acl_release::repository::http::{Http, Network, Patience};
+
+use crate::site::{BEGIN, Site, answer, error, http, http_over, impatient, noise, sources};
+use crate::tls::Identity;
+use crate::web::Web;
+
+#[tokio::test]
+async fn only_authorities_that_are_named_are_trusted() {
+    let (site, identity) = (Site::new().await, Identity::new());
+    let web = Web::tls(site.path("repo"), &identity, true).await;
+    let refused = error(site.open_from("node", &[web.base()], http()).await);
+    assert!(matches!(refused, Error::Connect { .. }), "{refused}");
+    let told = acl_host::error::chain(&refused);
+    assert!(told.contains("invalid peer certificate"), "{told}");
+    let over = |authority: String| {
+        http_over(&Network {
+            authorities: authority.into_bytes(),
+            ..Network::default()
+        })
+    };
+    let other = over(Identity::new().authority);
+    error(site.open_from("node", &[web.base()], other).await);
+    // A bundle of several.
+    let bundle = Identity::new().authority + &identity.authority;
+    let opened = site.open_from("node", &[web.base()], over(bundle)).await;
+    opened.unwrap();
+}
+
+#[test]
+fn authorities_that_are_none() {
+    let network = Network {
+        authorities: b"no certificate".to_vec(),
+        ..Network::default()
+    };
+    let clock = Arc::new(FixedClock::new(BEGIN.parse().unwrap()));
+    let refused = error(Http::new(impatient(), &network, clock));
+    assert_eq!(refused.who(), Who::Operator);
+    assert_eq!(
+        refused.to_string(),
+        "the authorities of `ca` cannot be used: there is no certificate in PEM form"
+    );
+}
+
+/// Over all connections together, from whatever they come.
+#[tokio::test]
+async fn bandwidth_is_shared() {
+    let dir = tempfile::tempdir().unwrap();
+    let size = 100_000;
+    acl_host::file::scratch(dir.path().join("file"), &noise(3, size)).unwrap();
+    let web = Web::new(dir.path().to_owned()).await;
+    let seconds = async |bandwidth| {
+        let http = http_over(&Network {
+            bandwidth: NonZeroU64::new(bandwidth),
+            ..Network::default()
+        });
+        let sources = sources(&[web.base()]);
+        let fetch = async |http: Http| {
+            let all = 0..size as u64;
+            let mut download = Download::new(&http, &sources, "file", all.end, vec![all]);
+            while download.piece().await.unwrap().is_some() {}
+        };
+        let begun = Instant::now();
+        tokio::join!(fetch(http.clone()), fetch(http.clone()));
+        begun.elapsed().as_secs_f64()
+    };
+    let free = seconds(0).await;
+    let limited = seconds(500_000).await;
+    // 200,000 bytes at 500,000 a second.
+    assert!((0.39..0.39 + 1.0 + free).contains(&limited), "{limited}");
+}
+
+/// As long as it asks, in either form; but no longer than we are patient.
+#[tokio::test]
+async fn a_busy_server_is_left_alone_as_it_asks() {
+    for (wait, least) in [
+        ("0", 0.0),
+        ("3600", 0.7),
+        ("Sun, 01 Nov 2026 01:00:00 GMT", 0.7),
+        ("Sun, 01 Nov 2026 00:00:00 GMT", 0.0),
+    ] {
+        let site = Site::new().await;
+        site.lie(move |path, _, before| {
+            let busy = path == "/metadata/timestamp.json" && before == 0;
+            busy.then(|| answer(503, &[("retry-after", wait.to_owned())], Vec::new()))
+        });
+        let patience = Patience {
+            longest_pause: Duration::from_millis(700),
+            ..impatient()
+        };
+        let http = Http::new(patience, &Network::default(), site.clock.clone()).unwrap();
+        let begun = Instant::now();
+        let opened = site.open_from("node", &[site.web.base()], http).await;
+        opened.unwrap();
+        let took = begun.elapsed().as_secs_f64();
+        assert!((least..least + 10.0).contains(&took), "{wait}: {took}");
+        let too_long = least == 0.0 && took > 0.7;
+        assert!(!too_long, "{wait}: {took}");
+    }
+}
