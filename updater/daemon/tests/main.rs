@@ -11,6 +11,7 @@ mod killed;
 mod node;
 mod over_the_bus;
 mod pace;
+mod powercuts;
 mod refusals;
 mod site;
 mod updates;
