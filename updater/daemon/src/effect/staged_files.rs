@@ -52,6 +52,7 @@ impl StagedFiles {
         })?;
         let mut sink = ToFile {
             file,
+            path: &path,
             progress,
             fetched: 0,
         };
@@ -62,9 +63,13 @@ impl StagedFiles {
     /// A kept part, read with its digest checked once more at its end: it has been on a disk since.
     pub(super) fn open(&self, part: Part, artifact: &Artifact) -> Result<Verified, Error> {
         let path = self.path(part);
-        let file = File::open(&path).map_err(|source| Error::KeepPart { path, source })?;
+        let file = File::open(&path).map_err(|source| Error::KeepPart {
+            path: path.clone(),
+            source,
+        })?;
         Ok(Verified {
             file,
+            path,
             digester: Some(Digester::default()),
             expected: artifact.sha256,
         })
@@ -78,15 +83,22 @@ impl StagedFiles {
     }
 }
 
+/// The error with the file that it is about, which whoever reads or writes through it does not know.
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 struct ToFile<'a> {
     file: File,
+    path: &'a Path,
     progress: &'a mut Progress,
     fetched: u64,
 }
 
 impl Sink for ToFile<'_> {
     fn chunk(&mut self, _offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+        let written = self.file.write_all(bytes);
+        written.map_err(|error| at(self.path, &error))?;
         self.progress.add(bytes.len() as u64);
         Ok(())
     }
@@ -100,13 +112,15 @@ impl Sink for ToFile<'_> {
 #[derive(Debug)]
 pub(super) struct Verified {
     file: File,
+    path: PathBuf,
     digester: Option<Digester>,
     expected: Digest,
 }
 
 impl Read for Verified {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let taken = self.file.read(buffer)?;
+        let taken = self.file.read(buffer);
+        let taken = taken.map_err(|error| at(&self.path, &error))?;
         if taken > 0 {
             if let Some(digester) = &mut self.digester {
                 digester.update(&buffer[..taken]);
