@@ -63,8 +63,18 @@ struct Results {
     cuts: u64,
     lost: u64,
     unfinished: u64,
+    /// Of those that are neither: where a hand is needed, as the decision says.
+    by_short_name: u64,
     seed: u64,
     failures: Vec<Failed>,
+}
+
+/// Counted while it runs.
+#[derive(Default)]
+struct Counts {
+    lost: AtomicU64,
+    unfinished: AtomicU64,
+    by_short_name: AtomicU64,
 }
 
 /// A cut that a machine did not come back from.
@@ -103,13 +113,12 @@ fn whatever_a_power_cut_leaves_boots_and_the_update_is_finished() {
     let plan = Plan::read();
     let next = AtomicU64::new(plan.numbers().start);
     let failures = Mutex::new(Vec::new());
-    let lost = AtomicU64::new(0);
+    let counts = Counts::default();
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(number) = take(&next, &plan) {
-                    if let Some((is_lost, failed)) = cut_once(&STORY, &plan, number) {
-                        lost.fetch_add(u64::from(is_lost), Ordering::Relaxed);
+                    if let Some(failed) = cut_once(&STORY, &plan, number, &counts) {
                         println!("{failed:#?}");
                         failures.lock().unwrap().push(failed);
                     }
@@ -117,13 +126,18 @@ fn whatever_a_power_cut_leaves_boots_and_the_update_is_finished() {
             });
         }
     });
-    let (failures, lost) = (failures.into_inner().unwrap(), lost.into_inner());
+    let Counts {
+        lost,
+        unfinished,
+        by_short_name,
+    } = counts;
     let results = Results {
         cuts: plan.numbers().end - plan.numbers().start,
-        lost,
-        unfinished: failures.len() as u64 - lost,
+        lost: lost.into_inner(),
+        unfinished: unfinished.into_inner(),
+        by_short_name: by_short_name.into_inner(),
         seed: plan.seed,
-        failures,
+        failures: failures.into_inner().unwrap(),
     };
     if let Some(path) = &plan.results {
         file::scratch(path, &serde_json::to_vec_pretty(&results).unwrap()).unwrap();
@@ -132,10 +146,13 @@ fn whatever_a_power_cut_leaves_boots_and_the_update_is_finished() {
         cuts,
         lost,
         unfinished,
+        by_short_name,
         seed,
         ..
     } = results;
-    println!("seed {seed}: {cuts} cuts, {lost} lost, {unfinished} unfinished");
+    println!(
+        "seed {seed}: {cuts} cuts, {lost} lost, {unfinished} unfinished, {by_short_name} by a short name"
+    );
     assert_eq!((lost, unfinished), (0, 0), "seed {seed}");
 }
 
@@ -144,31 +161,39 @@ fn take(next: &AtomicU64, plan: &Plan) -> Option<u64> {
     plan.numbers().contains(&number).then_some(number)
 }
 
-/// Make one cut; if the machine does not come back from it, whether it is lost, and what there is to know.
-fn cut_once(story: &Story, plan: &Plan, number: u64) -> Option<(bool, Failed)> {
+/// Make one cut; what there is to know if the machine does not come back from it.
+fn cut_once(story: &Story, plan: &Plan, number: u64, counts: &Counts) -> Option<Failed> {
     let mut random = Random::new(plan.seed, number);
     let (chapter, after) = place(story, plan, number);
-    let chapter = &story.chapters[chapter];
-    let goal = &chapter.goals[random.below(chapter.goals.len())];
+    let story::Chapter { episode, goals } = &story.chapters[chapter];
+    let goal = &goals[random.below(goals.len())];
     let mut fate = Fate::new(random, false);
     let persisted = fate.to_string();
     let machine = scratch();
-    chapter.episode.cut(after, &mut fate).write(machine.path());
+    let volume = episode.cut(after, &mut fate);
+    volume.write(machine.path());
     let found = listing(machine.path());
     let node = Node::at(machine.path());
-    let failure = finish(&node, &story.site, &story.releases, goal).err()?;
-    let (is_lost, problem) = match failure {
-        Failure::Lost(problem) => (true, problem),
-        Failure::Unfinished(problem) => (false, problem),
+    let ended = match after == episode.records.len() && !episode.is_kept(&volume) {
+        true => Err(Failure::Lost("what was reported done is gone".into())),
+        false => finish(&node, &story.site, &story.releases, goal),
     };
-    let failed = Failed {
+    let (counter, problem) = match ended.err()? {
+        Failure::Lost(problem) => (&counts.lost, problem),
+        Failure::Unfinished(problem) => (&counts.unfinished, problem),
+        Failure::ByShortName => {
+            counts.by_short_name.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+    };
+    counter.fetch_add(1, Ordering::Relaxed);
+    Some(Failed {
         number,
-        place: chapter.episode.place(after),
+        place: episode.place(after),
         persisted: format!("{persisted}; {found}"),
         goal: format!("{goal:?}"),
         problem,
-    };
-    Some((is_lost, failed))
+    })
 }
 
 /// Every moment of the story is met equally often: the chapter, and the number of records before the cut.

@@ -15,6 +15,8 @@ pub(crate) struct Episode {
     /// Everything as it was before, all of it on the disks.
     pub(crate) before: Volume,
     pub(crate) records: Vec<Record>,
+    /// Everything as it was after.
+    pub(crate) after: Volume,
 }
 
 impl Episode {
@@ -44,6 +46,22 @@ impl Episode {
         }
         fat.after_cut(&mut volume, fate);
         volume
+    }
+
+    /// Whether `found` has what was reported done when the whole episode was: boot entries and state.
+    pub(crate) fn is_kept(&self, found: &Volume) -> bool {
+        let entries = |volume: &Volume| {
+            let directory = volume.find("root/efi/EFI/Linux").unwrap();
+            let children = volume.children(directory).iter();
+            children
+                .map(|(name, ino)| (name.clone(), volume.bytes(*ino).to_vec()))
+                .collect::<Vec<_>>()
+        };
+        let state = |volume: &Volume| {
+            let ino = volume.find("root/var/lib/acl/updater/state.json").unwrap();
+            volume.bytes(ino).to_vec()
+        };
+        entries(&self.after) == entries(found) && state(&self.after) == state(found)
     }
 
     /// The place of a cut in words.

@@ -108,11 +108,12 @@ impl Mounted {
             live.volume.clone()
         };
         act();
-        let records = std::mem::take(&mut self.live().records);
+        let mut live = self.live();
         Episode {
             name,
             before,
-            records,
+            records: std::mem::take(&mut live.records),
+            after: live.volume.clone(),
         }
     }
 
