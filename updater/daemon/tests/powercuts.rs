@@ -15,6 +15,7 @@ mod finish;
 mod firmware;
 mod journal;
 mod lies;
+mod live;
 mod mount;
 mod random;
 mod story;

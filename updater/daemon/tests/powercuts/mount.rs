@@ -9,54 +9,23 @@ use std::{
     ffi::OsStr,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use fuser::{
-    BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem,
-    FopenFlags, Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
-    ReplyWrite, Request, TimeOrNow, WriteFlags,
+    BackgroundSession, BsdFileFlags, Config, Errno, FileHandle, Filesystem, FopenFlags, Generation,
+    INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow,
+    WriteFlags,
 };
 use tempfile::TempDir;
 
 use super::{
     cut::Episode,
-    journal::{Deed, Ino, Medium, Record},
-    volume::{Body, Volume},
+    journal::{Deed, Medium, Record},
+    live::{Call, Fault, Live},
+    volume::Volume,
 };
-
-/// A kind of call that may fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Call {
-    Read,
-    Write,
-    /// A new name, another name, one less.
-    Name,
-    Flush,
-}
-
-/// What a disk answers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fault {
-    pub(crate) call: Call,
-    pub(crate) medium: Medium,
-    /// The calls of that kind before it succeed.
-    pub(crate) after: usize,
-    /// Only once, or from then on.
-    pub(crate) once: bool,
-    pub(crate) answer: Errno,
-}
-
-/// What is mounted, and what was done to it.
-#[derive(Debug)]
-struct Live {
-    volume: Volume,
-    records: Vec<Record>,
-    by_firmware: bool,
-    calls: BTreeMap<(Call, Medium), usize>,
-    fault: Option<Fault>,
-}
 
 /// A mounted machine. Unmounted when it is dropped.
 pub(crate) struct Mounted {
@@ -69,13 +38,7 @@ pub(crate) struct Mounted {
 impl Mounted {
     pub(crate) fn new(volume: Volume) -> Self {
         let at = tempfile::tempdir().unwrap();
-        let live = Arc::new(Mutex::new(Live {
-            volume,
-            records: Vec::new(),
-            by_firmware: false,
-            calls: BTreeMap::new(),
-            fault: None,
-        }));
+        let live = Arc::new(Mutex::new(Live::new(volume)));
         let mut config = Config::default();
         config.mount_options = vec![MountOption::FSName("acl-powercuts".into())];
         let session = fuser::spawn_mount(Served(live.clone()), at.path(), &config)
@@ -151,102 +114,6 @@ fn lock(live: &Mutex<Live>) -> MutexGuard<'_, Live> {
     live.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Live {
-    /// Whether the disk does it at all.
-    fn ask(&mut self, call: Call, ino: Ino) -> Result<(), Errno> {
-        let medium = self.volume.medium(ino);
-        let made = self.calls.entry((call, medium)).or_default();
-        *made += 1;
-        let made = *made - 1;
-        match self.fault {
-            Some(fault) if (fault.call, fault.medium) == (call, medium) => {
-                let hits = made == fault.after || !fault.once && made > fault.after;
-                if hits { Err(fault.answer) } else { Ok(()) }
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn act(&mut self, call: Call, ino: Ino, deed: Deed) -> Result<(), Errno> {
-        self.ask(call, ino)?;
-        self.volume.apply(&deed);
-        let medium = self.volume.medium(ino);
-        self.records.push(Record { medium, deed });
-        Ok(())
-    }
-
-    fn child(&self, dir: Ino, name: &OsStr) -> Option<Ino> {
-        self.volume.children(dir).get(name.to_str()?).copied()
-    }
-
-    fn make(&mut self, dir: Ino, name: &OsStr, directory: bool) -> Result<FileAttr, Errno> {
-        let name = name.to_str().ok_or(Errno::EINVAL)?.to_owned();
-        if self.volume.children(dir).contains_key(&name) {
-            return Err(Errno::EEXIST);
-        }
-        let ino = self.volume.next();
-        let deed = Deed::Create {
-            dir,
-            name,
-            ino,
-            directory,
-        };
-        self.act(Call::Name, dir, deed)?;
-        Ok(self.attributes(ino))
-    }
-
-    fn remove(&mut self, dir: Ino, name: &OsStr) -> Result<(), Errno> {
-        let ino = self.child(dir, name).ok_or(Errno::ENOENT)?;
-        if let Some(Body::Directory(children)) = self.volume.node(ino).map(|node| &node.body)
-            && !children.is_empty()
-        {
-            return Err(Errno::ENOTEMPTY);
-        }
-        let name = name.to_string_lossy().into_owned();
-        self.act(Call::Name, dir, Deed::Remove { dir, name })
-    }
-
-    fn rename(&mut self, dir: Ino, name: &OsStr, to_dir: Ino, to: &OsStr) -> Result<(), Errno> {
-        self.child(dir, name).ok_or(Errno::ENOENT)?;
-        let name = name.to_string_lossy().into_owned();
-        let to = to.to_string_lossy().into_owned();
-        let deed = match self.by_firmware {
-            true => Deed::FirmwareRename { dir, name, to },
-            false => Deed::Rename {
-                dir,
-                name,
-                to_dir,
-                to,
-            },
-        };
-        self.act(Call::Name, dir, deed)
-    }
-
-    fn attributes(&self, ino: Ino) -> FileAttr {
-        let (kind, size) = match self.volume.node(ino).map(|node| &node.body) {
-            Some(Body::File(bytes)) => (FileType::RegularFile, bytes.len() as u64),
-            _ => (FileType::Directory, 4096),
-        };
-        FileAttr {
-            ino: INodeNo(ino),
-            size,
-            blocks: size.div_ceil(512),
-            atime: UNIX_EPOCH,
-            mtime: UNIX_EPOCH,
-            ctime: UNIX_EPOCH,
-            crtime: UNIX_EPOCH,
-            kind,
-            perm: 0o755,
-            nlink: 1,
-            uid: 0,
-            gid: 0,
-            rdev: 0,
-            blksize: 4096,
-            flags: 0,
-        }
-    }
-}
-
 /// What the kernel asks.
 struct Served(Arc<Mutex<Live>>);
 
@@ -299,7 +166,7 @@ impl Filesystem for Served {
     ) {
         let mut live = self.live();
         let done = size.map_or(Ok(()), |size| {
-            let size = usize::try_from(size).map_err(|_| Errno::EFBIG)?;
+            let size = usize::try_from(size).or(Err(Errno::EFBIG))?;
             let deed = Deed::Resize { ino: ino.0, size };
             live.act(Call::Write, ino.0, deed)
         });

@@ -37,7 +37,7 @@ pub(super) fn encode(
     directory: bool,
 ) -> Vec<Slot> {
     let mut letters: Vec<u16> = name.encode_utf16().collect();
-    if letters.len() % 13 != 0 {
+    if !letters.len().is_multiple_of(13) {
         letters.push(0);
     }
     letters.resize(letters.len().next_multiple_of(13), 0xffff);
