@@ -205,7 +205,12 @@ impl ReadAt for Region {
         if offset.saturating_add(buffer.len() as u64) > self.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        FileExt::read_exact_at(&*self.disk.file, buffer, self.start + offset)
+        // Whoever reads this way knows neither the disk nor the place on it.
+        let read = self.disk.read_at(buffer, self.start + offset);
+        read.map_err(|error| match &error {
+            Error::ReadDisk { source, .. } => io::Error::new(source.kind(), error),
+            _ => io::Error::other(error),
+        })
     }
 }
 

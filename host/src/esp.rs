@@ -1,7 +1,8 @@
 //! The EFI system partition: boot entries armed, disarmed and marked bad, so that a power cut loses none.
 //!
 //! Works on any directory that holds `EFI/Linux`; on a machine that is the mounted ESP. Every change is durable when
-//! the call returns: the file, the directory, and the whole file system, since FAT keeps its table elsewhere.
+//! the call returns: the file, the directory, and the whole file system, since FAT keeps its table elsewhere. What a
+//! power cut within a change may leave is in docs/decisions/0010-power-cut-on-fat.md.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -73,11 +74,14 @@ impl Esp {
 
     /// The entries of ACL, sorted; other files are not told.
     ///
+    /// An empty file is one only when its name says that it failed: the boot loader passes over it, and a rename on FAT
+    /// that was cut leaves one.
+    ///
     /// # Errors
     /// [`Error::ListDirectory`].
     pub fn entries(&self) -> Result<Vec<EntryName>> {
-        let names = self.names()?;
-        let mut entries: Vec<EntryName> = names.iter().filter_map(|n| n.parse().ok()).collect();
+        let mut entries = self.named()?;
+        entries.retain(|entry| entry.is_bad() || !self.is_empty(entry));
         entries.sort();
         Ok(entries)
     }
@@ -113,7 +117,7 @@ impl Esp {
             let _ = std::fs::remove_file(&temporary);
         }
         written?;
-        file::rename(&temporary, &path)?;
+        rename(&temporary, &path)?;
         for older in self.entries_of(version)? {
             if older != entry {
                 file::remove(self.path(&older))?;
@@ -174,7 +178,7 @@ impl Esp {
         }
         let failed = last.failed();
         for entry in ours.iter().filter(|entry| **entry != failed) {
-            file::rename(self.path(entry), self.path(&failed))?;
+            rename(&self.path(entry), &self.path(&failed))?;
         }
         self.sync()?;
         Ok(failed)
@@ -186,14 +190,29 @@ impl Esp {
         Ok(entries)
     }
 
-    /// Removes what an interrupted arming left.
+    /// Removes what an interrupted arming or rename left.
     fn remove_leftovers(&self) -> Result<()> {
         for name in self.names()? {
             if name.starts_with(".acl_") && name.ends_with(".efi.new") {
                 file::remove(self.entries_directory().join(name))?;
             }
         }
+        for entry in self.named()? {
+            if self.is_empty(&entry) {
+                file::remove(self.path(&entry))?;
+            }
+        }
         Ok(())
+    }
+
+    fn named(&self) -> Result<Vec<EntryName>> {
+        let names = self.names()?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// An entry that cannot be looked at is not taken for empty: it may boot.
+    fn is_empty(&self, entry: &EntryName) -> bool {
+        std::fs::metadata(self.path(entry)).is_ok_and(|metadata| metadata.len() == 0)
     }
 
     fn names(&self) -> Result<Vec<String>> {
@@ -219,6 +238,13 @@ impl Esp {
                 source,
             })
     }
+}
+
+/// Renames durably on FAT, where a name's durability is not that of where the bytes are: vfat writes the new name as
+/// an empty file's, and the inode later, which a flush of the directory leaves out.
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    file::rename(from, to)?;
+    file::sync(to)
 }
 
 fn write_image(path: &Path, version: &str, image: &mut dyn Read, size: u64) -> Result<()> {

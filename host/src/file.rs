@@ -119,6 +119,20 @@ pub fn list(directory: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// Makes a file's bytes durable, and where they are.
+///
+/// # Errors
+/// [`Error::Sync`].
+pub fn sync(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|source| Error::Sync {
+            path: path.to_owned(),
+            source,
+        })
+}
+
 /// Makes the names in a directory durable.
 ///
 /// # Errors

@@ -274,3 +274,17 @@ fn the_esp_of_a_machine() {
         Esp::at(root.path().join("efi"))
     );
 }
+
+/// What a rename on FAT leaves that was cut: the loader passes over it.
+#[test]
+fn an_empty_file_is_an_entry_only_when_it_failed() {
+    let fixture = Fixture::new(&["acl_1.efi"]);
+    for empty in ["acl_2.efi", "acl_3+3.efi", "acl_4+0-3.efi"] {
+        write(fixture.esp.entries_directory().join(empty), "").unwrap();
+    }
+    let entries = fixture.esp.entries().unwrap();
+    let names: Vec<_> = entries.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["acl_1.efi", "acl_4+0-3.efi"]);
+    fixture.arm("5", "five").unwrap();
+    assert_eq!(fixture.names(), ["acl_1.efi", "acl_5+3.efi"]);
+}

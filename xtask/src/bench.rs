@@ -6,6 +6,7 @@
 
 mod machine;
 mod page;
+mod powercuts;
 mod provisioning;
 mod sample;
 mod usage;
@@ -22,6 +23,7 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum Which {
+    Powercuts(powercuts::Powercuts),
     Provisioning(provisioning::Provisioning),
     #[command(hide = true)]
     Measure(usage::Measure),
@@ -30,6 +32,7 @@ enum Which {
 impl Bench {
     pub(crate) fn run(&self) -> Result<()> {
         match &self.which {
+            Which::Powercuts(bench) => bench.run(),
             Which::Provisioning(bench) => bench.run(),
             Which::Measure(measure) => measure.run(),
         }

@@ -47,7 +47,7 @@ const NEEDS: [Need; 4] = [
 const MAKES: &str = "tests: the first boot makes its file systems, volumes and tables on files";
 
 /// What the tests need beside that.
-const TEST_NEEDS: [Need; 8] = [
+const TEST_NEEDS: [Need; 9] = [
     Need {
         package: "btrfs-progs",
         why: MAKES,
@@ -76,6 +76,11 @@ const TEST_NEEDS: [Need; 8] = [
         package: "fdisk",
         why: "tests: reads partition tables that we wrote",
         files: &["/usr/sbin/sfdisk", "/sbin/sfdisk"],
+    },
+    Need {
+        package: "fuse3",
+        why: "tests: an ordinary user mounts the disks of simulated power cuts",
+        files: &["/usr/bin/fusermount3", "/bin/fusermount3"],
     },
     Need {
         package: "gdisk",

@@ -244,7 +244,8 @@ fn explain(error: tough::error::Error, recorder: &Recorder, metadata: Url) -> Er
         },
         (
             tough::error::Error::DatastoreCreate { path, source, .. }
-            | tough::error::Error::DatastoreOpen { path, source, .. },
+            | tough::error::Error::DatastoreOpen { path, source, .. }
+            | tough::error::Error::DatastoreRemove { path, source, .. },
             _,
         ) => Error::KeepMetadata { path, source },
         (error, _) => {

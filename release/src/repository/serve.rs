@@ -10,6 +10,7 @@ use axum::extract::{ConnectInfo, Request};
 use axum::http::header::RANGE;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
 
@@ -24,6 +25,13 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let files = ServeDir::new(dir).append_index_html_on_directories(false);
     let app = Router::new().fallback_service(files).layer(from_fn(log));
+    // An answer is written as head and body; with Nagle's algorithm the body of a small one waits 40 ms for the peer's
+    // delayed acknowledgement of the head.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "answers to this peer may be slow");
+        }
+    });
     axum::serve(
         listener,
         app.into_make_service_with_connect_info::<SocketAddr>(),

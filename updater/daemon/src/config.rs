@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use acl_host::Who;
 use acl_release::{channel::ChannelName, repository::http::Proxy};
 use acl_updater_core::state::Goal;
 use url::Url;
@@ -84,6 +85,21 @@ pub enum Error {
         found: String,
         wanted: &'static str,
     },
+}
+
+impl Error {
+    /// Who must act: a file that is wrong is the operator's, one that the disk does not give back is not.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        match self {
+            Self::ListFragments { .. } => Who::Environment,
+            Self::ReadFragment {
+                source: acl_host::Error::ReadFile { source, .. },
+            } if source.kind() == std::io::ErrorKind::InvalidData => Who::Operator,
+            Self::ReadFragment { source } => source.who(),
+            Self::ParseFragment { .. } | Self::CheckValue { .. } => Who::Operator,
+        }
+    }
 }
 
 impl Config {

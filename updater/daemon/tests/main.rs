@@ -12,6 +12,7 @@ mod network;
 mod node;
 mod over_the_bus;
 mod pace;
+mod powercuts;
 mod refusals;
 mod site;
 mod small;

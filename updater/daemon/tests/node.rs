@@ -28,7 +28,9 @@ const AGENT: &str = env!("CARGO_BIN_EXE_acl-updated");
 
 /// A machine that runs release 1.
 pub(crate) struct Node {
-    dir: TempDir,
+    dir: PathBuf,
+    /// Removed with the node, where it is this node's own.
+    _kept: Option<TempDir>,
 }
 
 /// How a run of the agent ended.
@@ -46,33 +48,49 @@ impl Node {
 
     /// With so many slots.
     pub(crate) fn with_slots(site: &Site, slots: u32) -> Self {
-        let node = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
+        let node = Self::empty();
         make_table(&node.disk(), slots);
         install(&node, &site.build("1"));
         node.put("efi/loader/loader.conf", b"timeout 0\n");
-        node.put(
-            "etc/acl/updater.d/10-site.toml",
-            format!("server = \"{}\"\n", site.url()).as_bytes(),
-        );
+        node.follow(&site.url());
         node.put("etc/acl/trust/root.json", &site.trusted_root());
         node
     }
 
+    /// The machine that is in `dir` already.
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            _kept: None,
+        }
+    }
+
+    fn empty() -> Self {
+        let kept = tempfile::tempdir().unwrap();
+        Self {
+            dir: kept.path().to_owned(),
+            _kept: Some(kept),
+        }
+    }
+
     /// The same machine once more.
     pub(crate) fn copy(&self) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        copy_tree(self.dir.path(), dir.path());
-        Self { dir }
+        let copy = Self::empty();
+        copy_tree(&self.dir, &copy.dir);
+        copy
+    }
+
+    /// Where all of it is.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     pub(crate) fn root(&self) -> PathBuf {
-        self.dir.path().join("root")
+        self.dir.join("root")
     }
 
     pub(crate) fn disk(&self) -> PathBuf {
-        self.dir.path().join("disk.raw")
+        self.dir.join("disk.raw")
     }
 
     pub(crate) fn esp(&self) -> Esp {
@@ -85,10 +103,27 @@ impl Node {
         file::scratch(path, bytes).unwrap();
     }
 
+    /// Take releases from the repository at `url`.
+    pub(crate) fn follow(&self, url: &str) {
+        let text = format!("server = \"{url}\"\n");
+        self.put("etc/acl/updater.d/10-site.toml", text.as_bytes());
+    }
+
+    /// What the kernel and `/usr` say when `version` runs.
+    pub(crate) fn runs(&self, site: &Site, version: &str) {
+        runs(self, &site.build(version), version);
+    }
+
     /// The agent's state file.
     pub(crate) fn state(&self) -> Value {
         let path = self.root().join("var/lib/acl/updater/state.json");
         serde_json::from_slice(&file::read(path).unwrap()).unwrap()
+    }
+
+    /// Its text, whatever it is.
+    pub(crate) fn state_text(&self) -> String {
+        let path = self.root().join("var/lib/acl/updater/state.json");
+        file::read_to_string(path).unwrap_or_else(|error| error.to_string())
     }
 
     /// Names of the boot entries.
@@ -157,7 +192,7 @@ impl Node {
     pub(crate) fn would_boot(&self) -> String {
         let mut entries = self.esp().entries().unwrap();
         let paths: Vec<_> = entries.iter().map(|e| self.esp().path(e)).collect();
-        let hashes: Vec<_> = paths.iter().map(|p| root_hash_of(p)).collect();
+        let hashes: Vec<_> = paths.iter().map(|p| root_hash_in(p)).collect();
         let mut all: Vec<_> = entries.drain(..).zip(hashes).collect();
         for _ in 0..10 {
             let (entry, hash) = all
@@ -180,7 +215,7 @@ impl Node {
         let esp = self.esp();
         let entries = esp.entries().unwrap();
         entries.iter().all(|entry| {
-            let hash = root_hash_of(&esp.path(entry));
+            let hash = root_hash_in(&esp.path(entry));
             hash.is_some_and(|hash| self.holds_whole(&hash))
         })
     }
@@ -200,7 +235,7 @@ impl Node {
                 std::fs::rename(esp.path(&entry), esp.path(&tried)).unwrap();
             }
         }
-        runs(self, &site.build(&version), &version);
+        self.runs(site, &version);
         version
     }
 
@@ -228,7 +263,7 @@ impl Node {
     }
 }
 
-fn copy_tree(from: &Path, to: &Path) {
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -251,9 +286,12 @@ fn wait(running: &mut Running) -> Option<i32> {
     status.expect("the agent has closed its log").code()
 }
 
+fn root_hash_in(uki: &Path) -> Option<RootHash> {
+    root_hash_of(&file::read(uki).unwrap())
+}
+
 /// What the firmware hands to the kernel from the image; none for an image that is not whole.
-fn root_hash_of(uki: &Path) -> Option<RootHash> {
-    let bytes = file::read(uki).unwrap();
+pub(crate) fn root_hash_of(bytes: &[u8]) -> Option<RootHash> {
     let key = b"usrhash=";
     let at = bytes.windows(key.len()).position(|w| w == key)? + key.len();
     let text = bytes.get(at..at + 64)?;
@@ -295,7 +333,7 @@ fn make_table(path: &Path, slots: u32) {
 fn install(node: &Node, build: &Path) {
     let read = |name: &str| file::read(build.join(name)).unwrap();
     let tree = read("acl_1.usr.verity");
-    let hash = root_hash_of(&build.join("acl_1.efi")).unwrap();
+    let hash = root_hash_in(&build.join("acl_1.efi")).unwrap();
     let mut table = Table::read(node.disk()).unwrap();
     for (label, index, bytes, guid) in [
         ("USR-A", 1, read("acl_1.usr.erofs"), Some(hash.usr_guid())),
@@ -318,7 +356,7 @@ fn install(node: &Node, build: &Path) {
 
 /// What the kernel and `/usr` say when `version` runs.
 fn runs(node: &Node, build: &Path, version: &str) {
-    let hash = root_hash_of(&build.join(format!("acl_{version}.efi"))).unwrap();
+    let hash = root_hash_in(&build.join(format!("acl_{version}.efi"))).unwrap();
     let os_release = format!("ID=acl\nIMAGE_ID=acl\nIMAGE_VERSION={version}\n");
     node.put("usr/lib/os-release", os_release.as_bytes());
     node.put(

@@ -92,6 +92,15 @@ async fn rest(updater: &UpdaterProxy<'_>) -> Value {
     }
 }
 
+/// Ask for a rollback, and wait until the agent has done it.
+pub(crate) async fn roll_back(node: &Node) {
+    with_agent(node, async |updater| {
+        updater.rollback().await.unwrap();
+        rest(&updater).await;
+    })
+    .await;
+}
+
 async fn with_agent<F: AsyncFnOnce(UpdaterProxy<'_>)>(node: &Node, test: F) {
     let (client, run) = agent(node).await;
     let tested = async {

@@ -21,11 +21,16 @@ use acl_release::{
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot};
 
-use crate::artifact;
+use crate::{artifact, node::copy_tree};
 
-/// The repository, and its server on a thread of its own.
+/// The repository, and its server.
 pub(crate) struct Site {
     dir: TempDir,
+    server: Server,
+}
+
+/// A server on a thread of its own, until it is dropped.
+pub(crate) struct Server {
     address: SocketAddr,
     _stop: oneshot::Sender<()>,
 }
@@ -40,25 +45,15 @@ impl Site {
         publisher(dir.path())
             .init(&["stable".parse().unwrap()])
             .unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let (tell, told) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                tell.send(listener.local_addr().unwrap()).unwrap();
-                let stopped = async { drop(stopped.await) };
-                serve(listener, &repository, stopped).await.unwrap();
-            });
-        });
-        Self {
-            dir,
-            address: told.recv().unwrap(),
-            _stop: stop,
-        }
+        let server = Server::of(repository);
+        Self { dir, server }
+    }
+
+    /// Another server, of the repository as it is now.
+    pub(crate) fn freeze(&self) -> Server {
+        let copy = self.dir.path().join("frozen");
+        copy_tree(&self.repository(), &copy);
+        Server::of(copy)
     }
 
     /// Build and publish a release.
@@ -109,7 +104,7 @@ impl Site {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/", self.address)
+        self.server.url()
     }
 
     pub(crate) fn trusted_root(&self) -> Vec<u8> {
@@ -118,6 +113,33 @@ impl Site {
 
     pub(crate) fn repository(&self) -> PathBuf {
         self.dir.path().join("repository")
+    }
+}
+
+impl Server {
+    fn of(repository: PathBuf) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                let stopped = async { drop(stopped.await) };
+                serve(listener, &repository, stopped).await.unwrap();
+            });
+        });
+        Self {
+            address: told.recv().unwrap(),
+            _stop: stop,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", self.address)
     }
 }
 

@@ -142,10 +142,11 @@ impl Error {
     #[must_use]
     pub fn who(&self) -> Who {
         match self {
-            Self::ReadConfig { .. }
-            | Self::NoServer
-            | Self::ReadTrustedRoot { .. }
-            | Self::ReadAuthorities { .. } => Who::Operator,
+            Self::NoServer => Who::Operator,
+            Self::ReadConfig { source } => source.who(),
+            Self::ReadTrustedRoot { source } if is_missing(source) => Who::Operator,
+            Self::ReadAuthorities { source } if is_missing(source) => Who::Operator,
+            Self::ReadTrustedRoot { source } | Self::ReadAuthorities { source } => source.who(),
             Self::ReadMachine { source } => source.who(),
             Self::ReadRepository { source } | Self::FetchRelease { source } => source.who(),
             Self::RunningVersion { .. }
@@ -172,6 +173,10 @@ impl Error {
             Self::NothingFound | Self::Join { .. } => Who::Bug,
         }
     }
+}
+
+fn is_missing(error: &acl_host::Error) -> bool {
+    matches!(error, acl_host::Error::ReadFile { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// The same answer as the core keeps it.

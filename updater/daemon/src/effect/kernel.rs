@@ -3,22 +3,21 @@
 use std::{
     fs::File,
     io::{self, BufReader, BufWriter, Seek, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
-use acl_host::file;
 use acl_release::{
     digest::{Digest, Digester},
     manifest::{ArtifactPatch, Base, Inner, Part},
     payload::inner,
     repository::fetch::Stock,
 };
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     Error,
-    sinks::{Fetched, Writing},
+    sinks::{Fetched, Named, Writing},
     staged_files::StagedFiles,
     write,
 };
@@ -63,7 +62,7 @@ async fn patched(
     files: &StagedFiles,
     found: &Found,
     patch: &ArtifactPatch,
-    old: &std::path::Path,
+    old: &Path,
     fetched: &Fetched,
 ) -> Result<Result<(), String>, Error> {
     let unpacked = match unpack(files, &patch.base, old) {
@@ -97,7 +96,10 @@ async fn patched(
         begun: Some(Arc::new(again(&file)?)),
     };
     let sink = Writing {
-        to: again(&file)?,
+        to: Named {
+            file: again(&file)?,
+            path: begun.clone(),
+        },
         progress: None,
         fetched: fetched.clone(),
     };
@@ -113,8 +115,8 @@ async fn patched(
     }
 }
 
-/// The old image with what is compressed in it unpacked, if it is the one that the patch is for.
-fn unpack(files: &StagedFiles, base: &Base, old: &std::path::Path) -> io::Result<File> {
+/// The old image, if it is the one that the patch is for.
+fn open_base(base: &Base, old: &Path) -> io::Result<BufReader<File>> {
     let mut image = BufReader::new(File::open(old)?);
     let mut digest = Digesting::new(io::sink());
     io::copy(&mut image, &mut digest)?;
@@ -122,27 +124,28 @@ fn unpack(files: &StagedFiles, base: &Base, old: &std::path::Path) -> io::Result
         return Err(io::Error::other("it is not the image that was published"));
     }
     image.rewind()?;
-    let path = files.old();
+    Ok(image)
+}
+
+/// The old image with what is compressed in it unpacked; a file without a name.
+fn unpack(image: &mut BufReader<File>, base: &Base, path: &Path) -> io::Result<File> {
     let open = || {
         let mut open = File::options();
         open.read(true)
             .write(true)
             .create(true)
             .truncate(true)
-            .open(&path)
+            .open(path)
     };
     let mut out = BufWriter::new(open()?);
-    inner::unpack(&mut image, &base.inner, &mut out)?;
+    inner::unpack(image, &base.inner, &mut out)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    // It has no use beyond this run.
-    if let Err(error) = file::remove(&path) {
-        info!(%error, "cannot remove the unpacked image");
-    }
+    std::fs::remove_file(path)?;
     Ok(file)
 }
 
 /// Compresses again what belongs compressed; the digest of the image.
-fn press(mut unpacked: File, frames: &[Inner], to: &std::path::Path) -> io::Result<Digest> {
+fn press(mut unpacked: File, frames: &[Inner], to: &Path) -> io::Result<Digest> {
     unpacked.rewind()?;
     let mut out = Digesting::new(BufWriter::new(File::create(to)?));
     inner::press(&mut BufReader::new(unpacked), frames, &mut out)?;

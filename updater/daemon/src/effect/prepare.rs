@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use acl_host::{entry::EntryName, file, signature::VeritySignature, verity::RootHash};
+use acl_host::{entry::EntryName, signature::VeritySignature, verity::RootHash};
 use acl_release::manifest::{Manifest, Part};
 
 use super::{Error, kernel, room, sinks::Fetched, staged_files::StagedFiles, uki};
@@ -106,7 +106,7 @@ fn check_signature(path: &Path, found: &Found) -> Result<(), Error> {
         version: version.clone(),
         source,
     };
-    let bytes = file::read(path).map_err(refused)?;
+    let bytes = std::fs::read(path).map_err(unread(path))?;
     let signed = VeritySignature::parse(&bytes).map_err(refused)?.root_hash;
     let expected = root_hash(found);
     if signed == expected {
@@ -124,7 +124,9 @@ fn check_uki(path: &Path, found: &Found) -> Result<(), Error> {
         version: found.manifest.version.to_string(),
         problem,
     };
-    let booted = uki::root_hash(path).map_err(refuse)?;
+    let booted = uki::root_hash(path)
+        .map_err(unread(path))?
+        .map_err(refuse)?;
     let expected = root_hash(found);
     if booted == expected {
         return Ok(());
@@ -132,6 +134,12 @@ fn check_uki(path: &Path, found: &Found) -> Result<(), Error> {
     Err(refuse(format!(
         "it boots the root hash {booted}, the manifest says {expected}"
     )))
+}
+
+/// What the disk does not give back is not the publisher's fault.
+fn unread(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::KeepPart { path, source }
 }
 
 /// The root hash that the manifest promises.

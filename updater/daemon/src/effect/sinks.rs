@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io,
     os::unix::fs::FileExt,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -35,10 +36,22 @@ pub(super) trait WriteAt: Send {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 }
 
-impl WriteAt for File {
+/// A file that is told with its errors.
+pub(super) struct Named {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+}
+
+impl WriteAt for Named {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        FileExt::write_all_at(self, bytes, offset)
+        let written = FileExt::write_all_at(&self.file, bytes, offset);
+        written.map_err(|error| at(&self.path, &error))
     }
+}
+
+/// The error with the file that it is about, which whoever reads or writes through it does not know.
+pub(super) fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 impl WriteAt for Region {

@@ -16,7 +16,7 @@ use acl_release::{
 
 use super::{
     Error,
-    sinks::{Fetched, Writing},
+    sinks::{Fetched, Named, Writing, at},
     write,
 };
 use crate::session::{Found, Progress};
@@ -84,7 +84,10 @@ impl StagedFiles {
             old: None,
         };
         let sink = Writing {
-            to: file,
+            to: Named {
+                file,
+                path: path.clone(),
+            },
             progress: Some(progress.clone()),
             fetched: fetched.clone(),
         };
@@ -102,9 +105,13 @@ impl StagedFiles {
     /// A kept part, read with its digest checked once more at its end: it has been on a disk since.
     pub(super) fn open(&self, part: Part, artifact: &Artifact) -> Result<Verified, Error> {
         let path = self.path(part);
-        let file = File::open(&path).map_err(|source| Error::KeepPart { path, source })?;
+        let file = File::open(&path).map_err(|source| Error::KeepPart {
+            path: path.clone(),
+            source,
+        })?;
         Ok(Verified {
             file,
+            path,
             digester: Some(Digester::default()),
             expected: artifact.sha256,
         })
@@ -122,13 +129,15 @@ impl StagedFiles {
 #[derive(Debug)]
 pub(super) struct Verified {
     file: File,
+    path: PathBuf,
     digester: Option<Digester>,
     expected: Digest,
 }
 
 impl Read for Verified {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let taken = self.file.read(buffer)?;
+        let taken = self.file.read(buffer);
+        let taken = taken.map_err(|error| at(&self.path, &error))?;
         if taken > 0 {
             if let Some(digester) = &mut self.digester {
                 digester.update(&buffer[..taken]);

@@ -1,15 +1,29 @@
 //! Which root hash a unified kernel image boots.
 
-use std::{fs::File, path::Path};
+use std::{
+    cell::RefCell,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::Path,
+};
 
 use acl_host::{cmdline::Cmdline, verity::RootHash};
 use object::{Object, ObjectSection, ReadCache, read::pe::PeFile64};
 
-/// The `usrhash=` in the section `.cmdline` of the image at `path`; otherwise what is wrong with the image.
-pub(super) fn root_hash(path: &Path) -> Result<RootHash, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let cache = ReadCache::new(file);
-    let image = PeFile64::parse(&cache).map_err(|error| format!("it is no PE image: {error}"))?;
+/// The `usrhash=` in the section `.cmdline` of the image at `path`; otherwise what is wrong with the image. The outer
+/// error is the disk's.
+pub(super) fn root_hash(path: &Path) -> io::Result<Result<RootHash, String>> {
+    let failed = RefCell::new(None);
+    let cache = ReadCache::new(Noting {
+        file: File::open(path)?,
+        failed: &failed,
+    });
+    let found = root_hash_in(&cache);
+    failed.take().map_or(Ok(found), Err)
+}
+
+fn root_hash_in(cache: &ReadCache<Noting<'_>>) -> Result<RootHash, String> {
+    let image = PeFile64::parse(cache).map_err(|error| format!("it is no PE image: {error}"))?;
     let section = image
         .section_by_name(".cmdline")
         .ok_or("it has no section .cmdline, so it is no unified kernel image")?;
@@ -21,4 +35,36 @@ pub(super) fn root_hash(path: &Path) -> Result<RootHash, String> {
     cmdline
         .usrhash()
         .ok_or_else(|| "its command line has no usrhash=".to_owned())
+}
+
+/// A file that remembers why it could not be read: the parser only tells that something is missing.
+#[derive(Debug)]
+struct Noting<'f> {
+    file: File,
+    failed: &'f RefCell<Option<io::Error>>,
+}
+
+impl Noting<'_> {
+    /// The error goes to whoever opened the file, the parser gets one that says the same.
+    fn noted<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        done.map_err(|error| {
+            let kind = error.kind();
+            *self.failed.borrow_mut() = Some(error);
+            kind.into()
+        })
+    }
+}
+
+impl Read for Noting<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let done = self.file.read(buffer);
+        self.noted(done)
+    }
+}
+
+impl Seek for Noting<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let done = self.file.seek(to);
+        self.noted(done)
+    }
 }
