@@ -68,8 +68,29 @@ impl Repository {
     /// # Errors
     /// When the publisher fails.
     pub fn add(&self, build: &Build) -> Result<()> {
-        let build = build.directory.display().to_string();
+        self.add_directory(&build.directory)
+    }
+
+    /// Adds the build in a directory; nodes do not see it before it is promoted.
+    ///
+    /// # Errors
+    /// When the publisher fails.
+    pub fn add_directory(&self, directory: &Path) -> Result<()> {
+        let build = directory.display().to_string();
         self.publisher("add", &["--build", &build])
+    }
+
+    /// Offers the release of a version.
+    ///
+    /// # Errors
+    /// When the publisher fails.
+    pub fn promote_version(&self, version: &str) -> Result<()> {
+        self.publisher("promote", &[version, "--channel", CHANNEL])
+    }
+
+    /// The repository that was made in `place` before.
+    pub fn open(place: &Path) -> Self {
+        Self::at(place)
     }
 
     /// Offers a release.
@@ -77,7 +98,7 @@ impl Repository {
     /// # Errors
     /// When the publisher fails.
     pub fn promote(&self, release: Release) -> Result<()> {
-        self.publisher("promote", &[release.version(), "--channel", CHANNEL])
+        self.promote_version(release.version())
     }
 
     /// Signs the metadata anew; `arguments` tell for how long.

@@ -8,6 +8,7 @@ mod machine;
 mod page;
 mod provisioning;
 mod sample;
+mod updates;
 mod usage;
 
 use anyhow::Result;
@@ -23,6 +24,7 @@ pub(crate) struct Bench {
 #[derive(Debug, Subcommand)]
 enum Which {
     Provisioning(provisioning::Provisioning),
+    Updates(updates::Updates),
     #[command(hide = true)]
     Measure(usage::Measure),
 }
@@ -31,6 +33,7 @@ impl Bench {
     pub(crate) fn run(&self) -> Result<()> {
         match &self.which {
             Which::Provisioning(bench) => bench.run(),
+            Which::Updates(bench) => bench.run(),
             Which::Measure(measure) => measure.run(),
         }
     }
