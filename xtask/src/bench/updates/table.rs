@@ -1,4 +1,4 @@
-//! The tables: figures for the terminal, ratios for the book.
+//! The tables: figures for the terminal, ratios for the page.
 
 use super::image::Change;
 use super::results::{Results, Row};
@@ -40,7 +40,7 @@ pub(super) fn lines(results: &Results) -> Vec<String> {
     lines
 }
 
-/// The part of the book's page.
+/// The part of the page.
 pub(super) fn markdown(results: &Results) -> String {
     let mut text = format!("Measured on: {}.\n", results.machine);
     for (pair, changes) in results.pairs() {
