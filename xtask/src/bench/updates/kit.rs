@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use acl_host::file;
 use acl_host::tool::{Tool, Tools};
 use acl_tests::workspace::{self, Program};
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 /// The recipes of the peers, below the root of the sources.
 const RECIPES: &str = "xtask/data/peers";
@@ -91,10 +91,12 @@ fn start_by(tree: &Path, starters: &Path) -> Result<()> {
         let name = tool.program();
         starter(&starters.join(name), &tools.command(tool).words()?)?;
     }
+    // casync's helper takes what it speaks from its name. In a tree a command line ends with that and the file.
+    let helper = starters.join("casync-http");
     let mut words = tools.command(Tool::Casync).words()?;
-    let last = words.last_mut().context("casync has no command line")?;
-    *last = tree.join(PROTOCOLS.1).into_os_string();
-    starter(&starters.join("casync-http"), &words)
+    words.truncate(words.len().saturating_sub(2));
+    words.extend([helper.clone(), tree.join(PROTOCOLS.1)].map(PathBuf::into_os_string));
+    starter(&helper, &words)
 }
 
 fn starter(path: &Path, words: &[OsString]) -> Result<()> {

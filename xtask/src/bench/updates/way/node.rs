@@ -47,9 +47,7 @@ impl Node {
         node.fill_slot(&sides.old)?;
         node.run_release(&sides.old)?;
         node.put("efi/loader/loader.conf", b"timeout 0\n")?;
-        let config = format!(
-            "server = \"{server}/\"\nchannel = \"{CHANNEL}\"\nroot = \"/etc/acl/trust/root.json\"\n"
-        );
+        let config = format!("server = \"{server}/\"\nchannel = \"{CHANNEL}\"\n");
         node.put("etc/acl/updater.d/50-bench.toml", config.as_bytes())?;
         node.put("etc/acl/trust/root.json", &repository.root()?)?;
         File::open(&node.disk)?.sync_all()?;
