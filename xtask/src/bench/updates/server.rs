@@ -194,7 +194,7 @@ fn open(directory: &Path, path: &str) -> Option<(File, u64)> {
     }
     let file = File::open(directory.join(relative)).ok()?;
     let metadata = file.metadata().ok()?;
-    metadata.is_file().then(|| (file, metadata.len()))
+    metadata.is_file().then_some((file, metadata.len()))
 }
 
 /// Sends a head in one piece; how long it was.
