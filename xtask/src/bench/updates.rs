@@ -15,6 +15,8 @@ mod server;
 mod table;
 mod way;
 
+use std::path::PathBuf;
+
 use acl_host::file;
 use acl_tests::workspace;
 use anyhow::{Context, Result, ensure};
@@ -63,6 +65,7 @@ impl Updates {
                 let row = measure(&kit, pair, *way, &sides, &mut results.bounds)
                     .with_context(|| format!("{} on the pair {}", way.name(), pair.name()))?;
                 results.rows.push(row);
+                keep(&results)?;
             }
         }
         self.tell(&results)
@@ -73,10 +76,7 @@ impl Updates {
         for line in table::lines(results) {
             say(format_args!("{line}"));
         }
-        let path = workspace::target()?.join("bench/updates.json");
-        file::make_parents(&path)?;
-        file::scratch(&path, &serde_json::to_vec_pretty(results)?)?;
-        say(format_args!("\n  as JSON: {}", path.display()));
+        say(format_args!("\n  as JSON: {}", keep(results)?.display()));
         if self.book {
             page::write("updates", &table::markdown(results))?;
         }
@@ -88,6 +88,14 @@ impl Updates {
         );
         Ok(())
     }
+}
+
+/// Writes the document; after each row, since all of them take an hour and more.
+fn keep(results: &Results) -> Result<PathBuf> {
+    let path = workspace::target()?.join("bench/updates.json");
+    file::make_parents(&path)?;
+    file::scratch(&path, &serde_json::to_vec_pretty(results)?)?;
+    Ok(path)
 }
 
 fn chosen<T: Copy>(asked: &[T], all: &[T]) -> Vec<T> {
@@ -103,7 +111,7 @@ fn measure(
     bounds: &mut Option<Bounds>,
 ) -> Result<Row> {
     note(format_args!("{}: {}", pair.name(), way.name()));
-    let scratch = workspace::scratch("bench-updates")?;
+    let scratch = workspace::scratch(&format!("bench-updates-{}", way.name()))?;
     let taken = way.take(kit, sides, &scratch)?;
     if way == Way::Acl && pair == Pair::Security {
         *bounds = Some(Bounds::measure(&taken, sides, &scratch)?);
