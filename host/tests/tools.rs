@@ -27,6 +27,26 @@ fn output_input_environment_and_directory() {
 }
 
 #[test]
+fn variables_of_the_caller_are_left_out_by_their_start() {
+    let printed = sh("echo ${CARGO_PKG_NAME-none} ${CARGO_MANIFEST_DIR+there}")
+        .without_env(&["CARGO_PKG_"])
+        .run()
+        .unwrap();
+    assert_eq!(printed, b"none there\n");
+}
+
+#[test]
+fn words_start_the_same_program() {
+    let words = sh("echo $0").arg("x").words().unwrap();
+    let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
+    let [shell, rest @ ..] = &words[..] else {
+        panic!("no words");
+    };
+    assert!(shell.ends_with("/sh"), "{shell}");
+    assert_eq!(rest, ["-c", "echo $0", "x"]);
+}
+
+#[test]
 fn more_input_and_output_than_a_pipe_holds() {
     let input = vec![b'x'; 3 << 20];
     assert!(sh("cat").input(input.clone()).run().unwrap() == input);

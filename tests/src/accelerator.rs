@@ -74,7 +74,7 @@ impl Accelerator {
 }
 
 /// QEMU's arguments that tell where its own firmware files are.
-pub(crate) fn firmware_directories(tools: &Tools) -> Vec<std::ffi::OsString> {
+pub fn firmware_directories(tools: &Tools) -> Vec<std::ffi::OsString> {
     ["usr/share/qemu", "usr/share/seabios"]
         .into_iter()
         .flat_map(|directory| ["-L".into(), tools.data(directory).into()])

@@ -68,9 +68,30 @@ impl Repository {
     /// # Errors
     /// When the publisher fails.
     pub fn add(&self, build: &Build) -> Result<()> {
-        let build = build.directory.display().to_string();
+        self.add_directory(&build.directory)
+    }
+
+    /// Adds the build in a directory; nodes do not see it before it is promoted.
+    ///
+    /// # Errors
+    /// When the publisher fails.
+    pub fn add_directory(&self, directory: &Path) -> Result<()> {
+        let build = directory.display().to_string();
         // A patch from the release before is enough, and each takes half a minute.
         self.publisher("add", &["--build", &build, "--patches", "1"])
+    }
+
+    /// Offers the release of a version.
+    ///
+    /// # Errors
+    /// When the publisher fails.
+    pub fn promote_version(&self, version: &str) -> Result<()> {
+        self.publisher("promote", &[version, "--channel", CHANNEL])
+    }
+
+    /// The repository that was made in `place` before.
+    pub fn open(place: &Path) -> Self {
+        Self::at(place)
     }
 
     /// Offers a release.
@@ -78,7 +99,7 @@ impl Repository {
     /// # Errors
     /// When the publisher fails.
     pub fn promote(&self, release: Release) -> Result<()> {
-        self.publisher("promote", &[release.version(), "--channel", CHANNEL])
+        self.promote_version(release.version())
     }
 
     /// Signs the metadata anew; `arguments` tell for how long.

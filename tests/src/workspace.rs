@@ -129,6 +129,18 @@ pub fn turn(name: &str) -> Result<File> {
     Ok(file)
 }
 
+/// A command that starts cargo as a person would.
+///
+/// What cargo tells the programs that it runs about their own package stays away from it: ring's build script asks to be
+/// run again whenever these variables change, so that half of the workspace would be compiled again each time cargo
+/// is started another way.
+pub fn cargo() -> ToolCommand {
+    Tools::host()
+        .command(Tool::Cargo)
+        .without_env(&["CARGO_MANIFEST_", "CARGO_PKG_"])
+        .current_dir(root())
+}
+
 /// Builds the programs, as they go into the image and as they run here. Takes no time when they are fresh.
 ///
 /// # Errors
@@ -139,11 +151,9 @@ pub fn build() -> Result<()> {
         return Ok(());
     }
     let packages = Program::ALL.map(Program::name);
-    Tools::host()
-        .command(Tool::Cargo)
+    cargo()
         .args(["build", "--release", "--quiet", "--locked", "--bins"])
         .args(packages.iter().flat_map(|name| ["--package", name]))
-        .current_dir(root())
         .stderr(std::io::stderr())
         .run()
         .context("cannot build the workspace's programs")?;

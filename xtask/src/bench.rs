@@ -9,6 +9,7 @@ mod page;
 mod powercuts;
 mod provisioning;
 mod sample;
+mod updates;
 mod usage;
 
 use anyhow::Result;
@@ -25,6 +26,7 @@ pub(crate) struct Bench {
 enum Which {
     Powercuts(powercuts::Powercuts),
     Provisioning(provisioning::Provisioning),
+    Updates(updates::Updates),
     #[command(hide = true)]
     Measure(usage::Measure),
 }
@@ -34,6 +36,7 @@ impl Bench {
         match &self.which {
             Which::Powercuts(bench) => bench.run(),
             Which::Provisioning(bench) => bench.run(),
+            Which::Updates(bench) => bench.run(),
             Which::Measure(measure) => measure.run(),
         }
     }

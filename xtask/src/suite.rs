@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use acl_host::tool::{Tool, Tools};
 use acl_tests::workspace;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -33,8 +32,7 @@ impl Test {
     pub(crate) fn run(&self) -> Result<()> {
         setup::run_for_tests()?;
         workspace::build()?;
-        let mut cargo = Tools::host()
-            .command(Tool::Cargo)
+        let mut cargo = workspace::cargo()
             .args([
                 "test",
                 "--release",
@@ -43,7 +41,6 @@ impl Test {
                 "--no-fail-fast",
             ])
             .args(self.filter.as_deref())
-            .current_dir(workspace::root())
             .stdout(Stdio::piped())
             .stderr(std::io::stderr())
             .spawn()?;

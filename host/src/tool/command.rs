@@ -23,6 +23,7 @@ pub struct ToolCommand {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     clean_env: bool,
+    without_env: &'static [&'static str],
     directory: Option<PathBuf>,
     input: Option<Vec<u8>>,
     stdin: Option<Stdio>,
@@ -39,6 +40,7 @@ impl ToolCommand {
             args: Vec::new(),
             env: Vec::new(),
             clean_env: false,
+            without_env: &[],
             directory: None,
             input: None,
             stdin: None,
@@ -69,6 +71,12 @@ impl ToolCommand {
     /// Leaves out all that the caller's environment holds.
     pub fn clean_env(mut self) -> Self {
         self.clean_env = true;
+        self
+    }
+
+    /// Leaves out those variables of the caller's environment whose names start so.
+    pub fn without_env(mut self, prefixes: &'static [&'static str]) -> Self {
+        self.without_env = prefixes;
         self
     }
 
@@ -106,6 +114,18 @@ impl ToolCommand {
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
+    }
+
+    /// The program's path and what follows it on the command line, for a script that is to start it.
+    ///
+    /// # Errors
+    /// [`Error::FindTool`], [`Error::FindToolInTree`].
+    pub fn words(self) -> Result<Vec<OsString>> {
+        let program = self.program?;
+        let mut words = vec![program.path.into_os_string()];
+        words.extend(program.before);
+        words.extend(self.args);
+        Ok(words)
     }
 
     /// Runs the program to its end and returns what it wrote to standard output.
@@ -159,6 +179,12 @@ impl ToolCommand {
         let mut command = command(&program);
         if self.clean_env {
             command.env_clear();
+        }
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if self.without_env.iter().any(|start| name.starts_with(start)) {
+                command.env_remove(&*name);
+            }
         }
         command.envs(program.env).envs(self.env).args(self.args);
         command.stdin(self.stdin.unwrap_or_else(Stdio::null));

@@ -1,11 +1,11 @@
-//! The book's page of measurements: each bench writes its own part.
+//! The page of measurements, which the book includes: each bench writes its own part.
 
 use acl_host::file;
 use acl_tests::workspace;
 use anyhow::{Context, Result};
 
 /// Below the root of the sources.
-const PAGE: &str = "docs/book/src/performance.md";
+const PAGE: &str = "docs/performance.md";
 
 /// Puts `text` where the page has the part `name`.
 pub(super) fn write(name: &str, text: &str) -> Result<()> {

@@ -65,15 +65,18 @@ async fn patched(
     old: &Path,
     fetched: &Fetched,
 ) -> Result<Result<(), String>, Error> {
-    let unpacked = match unpack(files, &patch.base, old) {
-        Ok(unpacked) => unpacked,
+    let mut image = match open_base(&patch.base, old) {
+        Ok(image) => image,
         Err(error) => {
-            return Ok(Err(format!(
-                "{} cannot be compared: {error}",
-                old.display()
-            )));
+            let old = old.display();
+            return Ok(Err(format!("{old} cannot be compared: {error}")));
         }
     };
+    let unpacked = unpack(&mut image, &patch.base, &files.old());
+    let unpacked = unpacked.map_err(|source| Error::KeepPart {
+        path: files.old(),
+        source,
+    })?;
     let artifact = &found.manifest.artifacts.uki;
     let (frames, form) = artifact.comparable();
     let begun = files.unpacked();

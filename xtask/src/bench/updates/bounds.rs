@@ -1,0 +1,134 @@
+//! What the machine can do at best: each part of staging the real pair, alone, as fast as plain code does it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Instant;
+
+use acl_host::disk::Disk;
+use acl_host::verity::{self, RootHash};
+use anyhow::{Context as _, Result, ensure};
+use ring::digest::{Context, SHA256};
+use serde::Serialize;
+
+use super::pair::Sides;
+use super::server::{Answer, Server};
+use super::way::Taken;
+
+const PIECE: usize = 1 << 20;
+/// Of zstd; decoding takes about as long whatever the level.
+const LEVEL: i32 = 3;
+
+/// Seconds of each part.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Bounds {
+    /// The ranges that our way fetched, one after the other over one connection.
+    pub(super) fetch: f64,
+    /// `/usr` out of one zstd stream, and its SHA-256, on one processor.
+    pub(super) decompress_and_hash: f64,
+    /// `/usr` written in order, and `fdatasync`.
+    pub(super) write: f64,
+    /// `/usr` read from the disk and compared with its hash tree.
+    pub(super) read_back: f64,
+}
+
+impl Bounds {
+    /// Measures them for the update that our way took.
+    pub(super) fn measure(taken: &Taken, sides: &Sides, scratch: &Path) -> Result<Self> {
+        let usr = sides.new.file("usr")?;
+        let slot = scratch.join("bound.slot");
+        let bounds = Self {
+            fetch: fetch(&Server::serve(&taken.served)?, &taken.answers)?,
+            decompress_and_hash: decompress_and_hash(&usr, &scratch.join("bound.zst"))?,
+            write: write(&usr, &slot)?,
+            read_back: read_back(&slot, sides)?,
+        };
+        std::fs::remove_file(slot)?;
+        Ok(bounds)
+    }
+
+    /// The slowest part, which staging cannot be faster than.
+    pub(super) fn slowest(&self) -> f64 {
+        self.parts()
+            .into_iter()
+            .fold(0.0, |most, (_, seconds)| seconds.max(most))
+    }
+
+    /// All, with their names.
+    pub(super) fn parts(&self) -> [(&'static str, f64); 4] {
+        [
+            ("fetch", self.fetch),
+            ("decompress and hash", self.decompress_and_hash),
+            ("write", self.write),
+            ("read back", self.read_back),
+        ]
+    }
+}
+
+fn fetch(server: &Server, answers: &[Answer]) -> Result<f64> {
+    let stream = TcpStream::connect(server.address)?;
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::with_capacity(PIECE, &stream);
+    let start = Instant::now();
+    for answer in answers.iter().filter(|answer| !answer.range.is_empty()) {
+        let (path, first, last) = (&answer.path, answer.range.start, answer.range.end - 1);
+        let request = format!("GET {path} HTTP/1.1\r\nRange: bytes={first}-{last}\r\n\r\n");
+        (&stream).write_all(request.as_bytes())?;
+        let mut line = String::new();
+        while reader.read_line(&mut line)? > 0 && !line.ends_with("\r\n\r\n") {}
+        ensure!(line.starts_with("HTTP/1.1 206 "), "{path} is gone: {line}");
+        let length = answer.range.end - first;
+        let got = std::io::copy(
+            &mut Read::by_ref(&mut reader).take(length),
+            &mut std::io::sink(),
+        )?;
+        ensure!(got == length, "{path} ended early");
+    }
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn decompress_and_hash(image: &Path, packed: &Path) -> Result<f64> {
+    zstd::stream::copy_encode(File::open(image)?, File::create(packed)?, LEVEL)?;
+    let mut decoder = zstd::stream::Decoder::new(File::open(packed)?)?;
+    let (mut context, mut buffer) = (Context::new(&SHA256), vec![0; PIECE]);
+    let start = Instant::now();
+    loop {
+        let count = decoder.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        context.update(&buffer[..count]);
+    }
+    std::hint::black_box(context.finish());
+    let seconds = start.elapsed().as_secs_f64();
+    std::fs::remove_file(packed)?;
+    Ok(seconds)
+}
+
+fn write(image: &Path, slot: &Path) -> Result<f64> {
+    let (mut source, mut buffer) = (File::open(image)?, vec![0; PIECE]);
+    let mut target = File::create(slot)?;
+    let start = Instant::now();
+    loop {
+        let count = source.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        target.write_all(&buffer[..count])?;
+    }
+    target.sync_data()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn read_back(slot: &Path, sides: &Sides) -> Result<f64> {
+    let hash: RootHash = sides.new.description.root_hash.parse()?;
+    let disk = Disk::open(slot)?;
+    let region = disk.region("slot", 0..disk.size())?;
+    // Memory forgets it.
+    region.flush()?;
+    let tree = File::open(sides.new.file("verity")?)?;
+    let start = Instant::now();
+    verity::check(&region, &tree, &hash).context("what was written does not read back")?;
+    Ok(start.elapsed().as_secs_f64())
+}
