@@ -227,7 +227,7 @@ impl Drop for Discard {
 }
 
 /// Tells a person what a long test is at.
-fn progress(name: &str, what: std::fmt::Arguments<'_>) {
+pub fn progress(name: &str, what: std::fmt::Arguments<'_>) {
     // Nobody reads it where standard error is closed.
     let _ = writeln!(std::io::stderr().lock(), "  machine {name}: {what}");
 }

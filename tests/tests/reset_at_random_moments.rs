@@ -1,9 +1,10 @@
 //! The machine is reset at twenty random moments of updates: it always boots a whole release, and ends with the update done.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use acl_host::clock::{Clock, SystemClock};
 use acl_tests::journey;
-use acl_tests::machine::BOOT;
+use acl_tests::machine::{BOOT, progress};
 use acl_tests::node::{Node, TRIAL};
 use acl_tests::releases::Release;
 use anyhow::{Context, Result, ensure};
@@ -18,8 +19,8 @@ const ON_TRIAL: u64 = 25;
 #[test]
 #[ignore = "takes 25 minutes: cargo test --release -p acl-tests --test promises -- --ignored --nocapture random"]
 fn a_whole_release_boots_and_the_update_is_finished() -> Result<()> {
-    let seed = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
-    println!("seed {seed}");
+    let seed = u64::try_from(SystemClock.now().as_millisecond())?;
+    progress("random-resets", format_args!("seed {seed}"));
     let mut chance = Chance(seed);
     let site = journey::site("random-resets")?;
     let mut resets = 0;
@@ -55,7 +56,8 @@ fn live(node: &mut Node, chance: &mut Chance, mut resets: u32) -> Result<u32> {
         };
         let moment = Duration::from_millis(chance.below(most * 1000));
         resets += 1;
-        println!("reset {resets} of {running} ({state}) after {moment:?}");
+        let told = format_args!("reset {resets} of {running} ({state}) after {moment:?}");
+        progress("random-resets", told);
         std::thread::sleep(moment);
         node.machine().reset()?;
         node.machine().wait_for_boot(BOOT)?;
