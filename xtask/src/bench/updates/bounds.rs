@@ -1,5 +1,7 @@
 //! What the machine can do at best: each part of staging the real pair, alone, as fast as plain code does it.
 
+mod assembled;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -8,8 +10,7 @@ use std::time::Instant;
 
 use acl_host::disk::Disk;
 use acl_host::verity::{self, RootHash};
-use anyhow::{Context as _, Result, ensure};
-use ring::digest::{Context, SHA256};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use super::pair::Sides;
@@ -17,15 +18,13 @@ use super::server::{Answer, Server};
 use super::way::Taken;
 
 const PIECE: usize = 1 << 20;
-/// Of zstd; decoding takes about as long whatever the level.
-const LEVEL: i32 = 3;
 
 /// Seconds of each part.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Bounds {
     /// The ranges that our way fetched, one after the other over one connection.
     pub(super) fetch: f64,
-    /// `/usr` out of one zstd stream, and its SHA-256, on one processor.
+    /// `/usr` made of the old one and the patch, each chunk hashed, on one processor.
     pub(super) decompress_and_hash: f64,
     /// `/usr` written in order, and `fdatasync`.
     pub(super) write: f64,
@@ -40,7 +39,7 @@ impl Bounds {
         let slot = scratch.join("bound.slot");
         let bounds = Self {
             fetch: fetch(&Server::serve(&taken.served)?, &taken.answers)?,
-            decompress_and_hash: decompress_and_hash(&usr, &scratch.join("bound.zst"))?,
+            decompress_and_hash: assembled::assembled(&taken.served, sides)?,
             write: write(&usr, &slot)?,
             read_back: read_back(&slot, sides)?,
         };
@@ -86,24 +85,6 @@ fn fetch(server: &Server, answers: &[Answer]) -> Result<f64> {
         ensure!(got == length, "{path} ended early");
     }
     Ok(start.elapsed().as_secs_f64())
-}
-
-fn decompress_and_hash(image: &Path, packed: &Path) -> Result<f64> {
-    zstd::stream::copy_encode(File::open(image)?, File::create(packed)?, LEVEL)?;
-    let mut decoder = zstd::stream::Decoder::new(File::open(packed)?)?;
-    let (mut context, mut buffer) = (Context::new(&SHA256), vec![0; PIECE]);
-    let start = Instant::now();
-    loop {
-        let count = decoder.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        context.update(&buffer[..count]);
-    }
-    std::hint::black_box(context.finish());
-    let seconds = start.elapsed().as_secs_f64();
-    std::fs::remove_file(packed)?;
-    Ok(seconds)
 }
 
 fn write(image: &Path, slot: &Path) -> Result<f64> {

@@ -66,6 +66,9 @@ fn blobs_of_usr(repository: &Path, version: &str) -> Result<BTreeSet<String>> {
     let manifest: Value = serde_json::from_slice(&file::read(path)?)?;
     let mut found = BTreeSet::new();
     digests(&manifest["artifacts"]["usr"], &mut found);
+    for patch in manifest["patches"].as_array().into_iter().flatten() {
+        digests(&patch["usr"], &mut found);
+    }
     Ok(found
         .into_iter()
         .map(|digest| format!("/blobs/{digest}"))
@@ -112,8 +115,9 @@ mod tests {
     fn all_blobs_of_usr_and_no_other() {
         let directory = tempfile::tempdir().unwrap();
         let manifest = r#"{"artifacts":{
-            "usr":{"sha256":"a","index":{"sha256":"b"},"deltas":[{"pack":{"sha256":"c"}}]},
-            "uki":{"sha256":"d"}}}"#;
+            "usr":{"sha256":"a","index":{"sha256":"b"}},
+            "uki":{"sha256":"d"}},
+            "patches":[{"usr":{"pack":{"sha256":"c"}},"uki":{"pack":{"sha256":"e"}}}]}"#;
         let path = directory
             .path()
             .join("targets/releases/1.1.0/0.x86-64.json");
