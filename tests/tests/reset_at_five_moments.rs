@@ -20,12 +20,15 @@ fn a_whole_release_boots_and_the_update_is_finished() -> anyhow::Result<()> {
         .file("/etc/acl/health.d/50-hold", 0o755, HOLD);
     let mut node = journey::settled()?.boot("reset", handover)?;
 
-    // 1. In the middle of writing.
-    site.gate
-        .set_rule(|path, _| match path.contains("/blobs/") {
+    // 1. In the middle of writing: what changed in /usr is the eighth that is fetched, after the signature (2), the kernel
+    // image (3), and two lists.
+    site.gate.set_rule(|path, before| {
+        let blobs = before.iter().filter(|path| path.contains("/blobs/"));
+        match path.contains("/blobs/") && blobs.count() == 7 {
             true => Action::Hold(3 << 20),
             false => Action::Pass,
-        });
+        }
+    });
     begin_staging(&mut node)?;
     site.gate.wait_until_holding(STAGE)?;
     reset(&mut node)?;
