@@ -75,15 +75,20 @@ async fn scattered_ranges_share_four_connections_in_http_1() {
     web.gather(3);
     download(&web, &http(), &bytes, &scattered(40)).await;
     assert_eq!(web.requests(), 40);
-    // The one that is read has been answered already.
-    assert_eq!((web.connections(), web.most_waiting()), (4, 3));
+    // The one that is read has been answered already, and its connection may be free again.
+    assert!(
+        (3..=4).contains(&web.connections()),
+        "{}",
+        web.connections()
+    );
+    assert_eq!(web.most_waiting(), 3);
 }
 
 #[tokio::test]
 async fn scattered_ranges_share_one_connection_in_http_2() {
     let (dir, bytes) = file(3 * MIB);
     let identity = Identity::new();
-    for (http2, connections, waiting) in [(true, 1, 15), (false, 4, 3)] {
+    for (http2, connections, waiting) in [(true, 1..=1, 15), (false, 3..=4, 3)] {
         let web = Web::tls(dir.path().to_owned(), &identity, http2).await;
         web.gather(waiting);
         let network = Network {
@@ -92,8 +97,9 @@ async fn scattered_ranges_share_one_connection_in_http_2() {
         };
         download(&web, &http_over(&network), &bytes, &scattered(40)).await;
         assert_eq!(web.requests(), 40);
-        let found = (web.connections(), web.most_waiting());
-        assert_eq!(found, (connections, waiting), "http2: {http2}");
+        let found = web.connections();
+        assert!(connections.contains(&found), "http2: {http2}: {found}");
+        assert_eq!(web.most_waiting(), waiting, "http2: {http2}");
     }
 }
 
