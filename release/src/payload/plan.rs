@@ -101,17 +101,10 @@ pub fn whole(index: &Index, wanted: &[bool]) -> Vec<Task> {
         .collect()
 }
 
-/// The ranges of the pack that tasks need, in their order; neighbours in one.
+/// The ranges of the pack that tasks need, in their order; which of them share a request is the download's business.
 pub fn ranges(tasks: &[Task]) -> Vec<Range<u64>> {
-    let mut ranges: Vec<Range<u64>> = Vec::new();
-    for bytes in tasks.iter().map(Task::bytes) {
-        match ranges.last_mut() {
-            _ if bytes.is_empty() => {}
-            Some(last) if last.end == bytes.start => last.end = bytes.end,
-            _ => ranges.push(bytes),
-        }
-    }
-    ranges
+    let bytes = tasks.iter().map(Task::bytes);
+    bytes.filter(|bytes| !bytes.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -145,9 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_in_the_pack_are_fetched_together() {
+    fn only_what_is_wanted_is_taken_of_the_pack() {
         let tasks = whole(&index(), &[true; 4]);
-        assert_eq!(ranges(&tasks), [0..11, 20..35]);
+        assert_eq!(ranges(&tasks), [0..5, 5..11, 20..27, 27..35]);
         let tasks = whole(&index(), &[true, false, false, true]);
         assert_eq!(tasks, [frame(0..1, 0..5, 0..0), frame(3..4, 27..35, 0..0)]);
         assert_eq!(ranges(&tasks), [0..5, 27..35]);
@@ -180,7 +173,7 @@ mod tests {
                 frame(3..4, 9..13, 0..0)
             ]
         );
-        assert_eq!(ranges(&all), vec![(0..13)]);
+        assert_eq!(ranges(&all), [0..9, 9..13]);
         let half = by_patch(&patch, &[false, false, true, false]);
         assert_eq!(half, [frame(1..3, 0..9, 40..70)]);
         let last = by_patch(&patch, &[false, false, false, true]);
