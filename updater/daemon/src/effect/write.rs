@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use acl_host::{disk::Region, file, verity::Parameters};
 use acl_release::{
     manifest::{ArtifactPatch, Form, Part},
-    payload::assemble::Sink,
+    payload::assemble::{Readable, Sink},
     repository::fetch::Stock,
 };
 use tracing::{info, warn};
@@ -27,10 +27,13 @@ pub(super) async fn write(session: &mut Session) -> Result<u64, Error> {
     let found = session.found.as_ref().ok_or(Error::NothingFound)?;
     let slot = session.machine.other_slot()?;
     let fetched = Fetched::default();
-    let stock = stock(session, found, &slot)?;
-    let running = stock.old.is_some().then(|| session.machine.running_usr());
+    let running = running(session);
+    let stock = Stock {
+        old: running.clone().map(|usr| Arc::new(usr) as _),
+        begun: begun(session, found, &slot)?,
+    };
     let root = write_usr(session, found, &slot, stock, &fetched).await?;
-    if let Some(Ok(running)) = running {
+    if let Some(running) = running {
         // What was read of it to compare is of no use to the node.
         running.forget();
     }
@@ -79,30 +82,29 @@ async fn write_usr(
     }
 }
 
-/// What the machine has of the file system already: the running release, and what an earlier try has written.
-fn stock(session: &Session, found: &Found, slot: &OtherSlot) -> Result<Stock, Error> {
-    let mark = Mark::new(session, found);
-    let begun = mark.is_set();
-    if begun {
-        info!("an earlier try has begun to write this release: what is there already is kept");
-    } else {
-        mark.set().map_err(|source| Error::KeepState { source })?;
-    }
-    let old = match session.machine.running_usr() {
-        Ok(usr) => Some(Arc::new(usr) as _),
-        Err(error) => {
-            let chain = acl_host::error::chain(&error);
+/// The file system of the running release, to take from it what stays.
+fn running(session: &Session) -> Option<Region> {
+    let found = session.machine.running_usr();
+    found
+        .inspect_err(|error| {
+            let chain = acl_host::error::chain(error);
             warn!(
                 error = chain,
                 "all is fetched, because the running release cannot be compared: {chain}"
             );
-            None
-        }
-    };
-    Ok(Stock {
-        old,
-        begun: begun.then(|| Arc::new(slot.usr.clone()) as _),
-    })
+        })
+        .ok()
+}
+
+/// The slot, when an earlier try has begun to write this release there.
+fn begun(session: &Session, found: &Found, slot: &OtherSlot) -> Result<Option<Readable>, Error> {
+    let mark = Mark::new(session, found);
+    if mark.is_set() {
+        info!("an earlier try has begun to write this release: what is there already is kept");
+        return Ok(Some(Arc::new(slot.usr.clone())));
+    }
+    mark.set().map_err(|source| Error::KeepState { source })?;
+    Ok(None)
 }
 
 /// Fetch a part of a release into `sink`, as far as it is not in stock.
