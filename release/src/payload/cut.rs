@@ -24,19 +24,7 @@ pub fn cut<R: Read>(source: R) -> impl Iterator<Item = io::Result<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Bytes without pattern, the same each time.
-    fn noise(length: usize) -> Vec<u8> {
-        let mut state = 1_u64;
-        std::iter::repeat_with(|| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 56) as u8
-        })
-        .take(length)
-        .collect()
-    }
+    use crate::payload::noise::noise;
 
     fn chunks(bytes: &[u8]) -> Vec<Vec<u8>> {
         cut(bytes).collect::<io::Result<_>>().unwrap()
@@ -44,7 +32,7 @@ mod tests {
 
     #[test]
     fn chunks_join_to_the_file_and_keep_their_limits() {
-        for bytes in [Vec::new(), vec![7], vec![0; 1 << 20], noise(3_000_000)] {
+        for bytes in [Vec::new(), vec![7], vec![0; 1 << 20], noise(1, 3_000_000)] {
             let chunks = chunks(&bytes);
             assert_eq!(chunks.concat(), bytes);
             assert!(
@@ -57,7 +45,7 @@ mod tests {
 
     #[test]
     fn an_insertion_changes_few_chunks() {
-        let old = noise(4_000_000);
+        let old = noise(1, 4_000_000);
         let mut new = old.clone();
         new.splice(1_000_000..1_000_000, *b"inserted");
         let known: std::collections::HashSet<Vec<u8>> = chunks(&old).into_iter().collect();

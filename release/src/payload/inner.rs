@@ -134,6 +134,7 @@ fn exactly(found: u64, expected: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::noise::noise;
 
     fn frame(plain: &[u8], level: i32) -> Vec<u8> {
         let mut frame = Vec::new();
@@ -142,20 +143,10 @@ mod tests {
     }
 
     /// Half noise, so that frames are long enough.
-    fn plain(seed: u32) -> Vec<u8> {
-        let mut state = u64::from(seed);
-        (0..400_000)
-            .map(|number| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                if number % 2 == 0 {
-                    (state >> 56) as u8
-                } else {
-                    7
-                }
-            })
-            .collect()
+    fn plain(seed: u64) -> Vec<u8> {
+        let mut plain = noise(seed, 400_000);
+        plain.iter_mut().step_by(2).for_each(|byte| *byte = 7);
+        plain
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub mod cut;
 pub mod frame;
 pub mod index;
 pub mod inner;
+#[cfg(test)]
+mod noise;
 pub mod pack;
 pub mod patch;
 mod places;

@@ -107,18 +107,7 @@ const fn table() -> [u64; 256] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(seed: u64, length: usize) -> Vec<u8> {
-        let mut state = seed;
-        std::iter::repeat_with(|| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 56) as u8
-        })
-        .take(length)
-        .collect()
-    }
+    use crate::payload::noise::noise;
 
     #[test]
     fn what_moved_is_found_where_it_was() {
