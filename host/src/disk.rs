@@ -1,5 +1,7 @@
 //! Disks, which may be block devices or plain files: nothing here asks which.
 
+mod direct;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
 use std::num::NonZeroU64;
@@ -14,6 +16,8 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::guid::Guid;
 use crate::verity::ReadAt;
+
+pub use self::direct::{Direct, Piece};
 
 /// An open disk. Clones share the open file.
 #[derive(Debug, Clone)]
@@ -182,16 +186,29 @@ impl Region {
         Ok(())
     }
 
-    /// Drops what memory holds of this region and is on the disk already.
+    /// Drops what memory holds of this region and is on the disk already, so that it makes room for others, and the next
+    /// read comes from the device.
     pub fn forget(&self) {
         // Only advice: where the kernel does not follow it, the read-back proves less, and nothing breaks.
         let length = NonZeroU64::new(self.length);
         let _ = fadvise(&*self.disk.file, self.start, length, Advice::DontNeed);
     }
 
+    /// Another way to read it: from the device, whatever memory holds.
+    pub fn direct(&self) -> Direct {
+        Direct::new(self.clone())
+    }
+
     /// Its first `length` bytes, or all of it when it is shorter.
-    pub fn first(mut self, length: u64) -> Self {
-        self.length = self.length.min(length);
+    pub fn first(self, length: u64) -> Self {
+        self.part(0..length)
+    }
+
+    /// What of `range`, in bytes of the region, is in it.
+    pub fn part(mut self, range: Range<u64>) -> Self {
+        let (start, end) = (range.start.min(self.length), range.end.min(self.length));
+        self.start += start;
+        self.length = end.saturating_sub(start);
         self
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{File, create_dir_all, write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use acl_host::disk::{self, Disk};
+use acl_host::disk::{self, Disk, Piece};
 use acl_host::error::chain;
 use acl_host::gpt::{Table, kind};
 use acl_host::guid::Guid;
@@ -203,4 +203,44 @@ fn sfdisk_agrees_about_the_table() {
     ] {
         assert!(line.contains(told), "{line}");
     }
+}
+
+/// Everything between one byte and three blocks, beginning anywhere near the edge of a block.
+#[test]
+fn what_is_written_past_the_cache_is_read_wherever_it_lies() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = directory.path().join("disk.raw");
+    let mut expected = vec![7; 64 * 1024 - 512];
+    std::fs::write(&path, &expected).unwrap();
+    let disk = Disk::open(&path).unwrap();
+    let region = disk.region("usr", 1536..disk.size()).unwrap();
+    let direct = region.direct();
+    let mut piece = Piece::new(3 * 4096);
+    for (number, offset) in (0..).zip([0, 1, 2559, 2560, 2561, 4096, 30_000]) {
+        for length in [1, 511, 4095, 4096, 4097, 8192, 3 * 4096] {
+            direct.begin(offset, &mut piece);
+            let bytes = vec![number; length + 1];
+            let taken = piece.push(&bytes);
+            assert_eq!(taken, (length + 1).min(3 * 4096));
+            direct.write(&piece).unwrap();
+            let at = 1536 + offset as usize;
+            expected[at..at + taken].fill(number);
+            direct.read(offset, length, &mut piece).unwrap();
+            assert_eq!((piece.offset(), piece.bytes()), (offset, &bytes[..length]));
+            assert_eq!(piece.end(), offset + length as u64);
+        }
+    }
+    region.flush().unwrap();
+    assert!(std::fs::read(&path).unwrap() == expected);
+    // The last block of the disk is not whole.
+    let last = region.size() - 100;
+    direct.read(last, 100, &mut piece).unwrap();
+    assert_eq!(piece.bytes(), [7; 100]);
+    let error = direct.read(last, 101, &mut piece).unwrap_err().to_string();
+    assert!(error.contains("do not fit"), "{error}");
+    direct.begin(last, &mut piece);
+    piece.push(&[1; 101]);
+    let error = direct.write(&piece).unwrap_err().to_string();
+    assert!(error.contains("do not fit"), "{error}");
+    assert!(std::fs::read(&path).unwrap() == expected);
 }
