@@ -1,6 +1,7 @@
 //! SHA-256 digests, as everything in a repository is named by.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,18 @@ impl Digester {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(self.0.finish().as_ref());
         Digest(bytes)
+    }
+}
+
+/// Takes what is written; never fails.
+impl io::Write for Digester {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

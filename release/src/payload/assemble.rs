@@ -32,6 +32,14 @@ pub trait Sink: Send {
         Ok(())
     }
 
+    /// Is told that no chunk will come any more: what it has not written, it writes now.
+    ///
+    /// # Errors
+    /// As [`Sink::chunk`].
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Is told of each piece that came over the network, in bytes.
     fn fetched(&mut self, _bytes: u64) {}
 }

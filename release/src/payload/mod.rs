@@ -13,6 +13,7 @@ pub mod index;
 pub mod inner;
 #[cfg(test)]
 mod noise;
+pub mod outside;
 pub mod pack;
 pub mod patch;
 mod places;

@@ -98,7 +98,7 @@ impl<'a> Fetch<'a> {
         &self.index
     }
 
-    /// Hands every chunk to the sink, each after its digest was checked, and gives the sink back.
+    /// Hands every chunk to the sink, each after its digest was checked, finishes it, and gives it back.
     ///
     /// # Errors
     /// [`Error::Chunk`] for the first chunk that no way gives as the index says; [`Error::Sink`]; the errors of HTTP
@@ -117,7 +117,9 @@ impl<'a> Fetch<'a> {
             }
             _ => self.recognised(assembly).await?,
         };
-        self.completed(assembly).await.map(Assembly::into_sink)
+        assembly = self.completed(assembly).await?;
+        let finish = |assembly: &mut Assembly| assembly.sink().finish();
+        self.apart(assembly, finish).await.map(Assembly::into_sink)
     }
 
     /// What the patch gives; it is no error when that is less than all.
