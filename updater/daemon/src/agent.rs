@@ -178,6 +178,7 @@ impl Agent {
             way,
             store,
             progress: Progress::new(sender),
+            unpressed: None,
             proven: None,
             found: None,
         };

@@ -20,6 +20,7 @@ mod sinks;
 mod slot;
 mod staged_files;
 mod uki;
+mod unpressed;
 mod write;
 
 use std::time::Instant;
@@ -33,6 +34,7 @@ use acl_updater_core::{
 use tracing::{error, info};
 
 pub use error::Error;
+pub(crate) use unpressed::Unpressed;
 
 use crate::session::Session;
 

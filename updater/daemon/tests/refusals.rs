@@ -45,6 +45,23 @@ fn a_full_esp() {
     assert_eq!(node.once_with(&["--esp-size", "4000000"]).code, Some(0));
 }
 
+/// Whether it is made of the running one or fetched whole.
+#[test]
+fn a_kernel_image_that_boots_another_release() {
+    for published in [&["1", "2"][..], &["2"]] {
+        let site = Site::new();
+        let (mixed, other) = (site.build("2"), site.build("3"));
+        std::fs::copy(other.join("acl_3.efi"), mixed.join("acl_2.efi")).unwrap();
+        for version in published {
+            site.publish(version);
+        }
+        assert_eq!(site.manifest("2").patches.len(), published.len() - 1);
+        let told = refused(&Node::new(&site), &[], 5);
+        assert!(told.contains("it boots the root hash "), "{told}");
+        assert!(told.ends_with("; its publisher must withdraw it"), "{told}");
+    }
+}
+
 #[test]
 fn a_disk_with_no_second_slot() {
     let site = Site::new();

@@ -137,13 +137,15 @@ fn what_an_interrupted_update_has_fetched_is_looked_at_again() {
     let disk = Disk::open(node.disk()).unwrap();
     disk.write_at(b"torn", start + 300_000).unwrap();
     let staging = node.root().join("var/lib/acl/updater/staging");
-    for name in ["signature", "uki", "uki.unpacked"] {
+    for name in ["signature", "uki"] {
         let path = staging.join(name);
         let mut bytes = file::read(&path).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         file::scratch(&path, &bytes).unwrap();
     }
+    let rubbish = file::read(staging.join("uki")).unwrap();
+    file::scratch(staging.join("uki.unpacked"), &rubbish).unwrap();
     let ran = node.once();
     takes_it(&site, &node, &ran);
 }

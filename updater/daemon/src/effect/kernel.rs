@@ -2,50 +2,121 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, BufWriter, Seek, Write},
+    io::{self, BufReader, BufWriter, Read, Seek, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use acl_release::{
-    digest::{Digest, Digester},
-    manifest::{ArtifactPatch, Base, Inner, Part},
+    digest::Digester,
+    manifest::{ArtifactPatch, Base, Part},
     payload::inner,
     repository::fetch::Stock,
 };
 use tracing::warn;
 
 use super::{
-    Error,
+    Error, prepare,
     sinks::{Fetched, Named, Writing},
     staged_files::StagedFiles,
+    uki,
+    unpressed::Unpressed,
     write,
 };
 use crate::session::{Found, Session};
 
-/// The bytes that came over the network. The image is kept where [`StagedFiles`] says.
-pub(super) async fn fetch(session: &Session, found: &Found) -> Result<u64, Error> {
+/// Bytes that are read or written at a time.
+pub(super) const PIECE: usize = 256 * 1024;
+
+/// The image is kept where [`StagedFiles`] says, unless it is returned: then all of it is there and was checked, and
+/// [`finish`] is left to be done.
+pub(super) async fn fetch(
+    session: &Session,
+    found: &Found,
+    fetched: &Fetched,
+) -> Result<Option<Unpressed>, Error> {
     let files = StagedFiles::new(&session.machine.state_dir());
-    let fetched = Fetched::default();
+    let artifact = &found.manifest.artifacts.uki;
+    if files.has(Part::Uki, artifact) {
+        session.progress.add(artifact.size);
+        return Ok(None);
+    }
     let patch = found.patch().and_then(|patch| patch.part(Part::Uki));
     if let (Some(patch), Some(old)) = (patch, running(session)) {
-        match patched(&files, found, patch, &old, &fetched).await? {
-            Ok(()) => {
-                session.progress.add(found.manifest.artifacts.uki.size);
-                return Ok(fetched.bytes());
+        match patched(&files, found, patch, &old, fetched).await? {
+            Ok(unpressed) => {
+                let image = unpressed.outside().map_err(unpressed.failed())?;
+                check(image, found, unpressed.failed())?;
+                return Ok(Some(unpressed));
             }
-            Err(problem) => {
-                warn!(
-                    error = problem,
-                    "the whole kernel image is fetched: {problem}"
-                );
-            }
+            Err(problem) => fetch_whole_for(&problem),
         }
     }
+    whole(session, found, fetched).await?;
+    Ok(None)
+}
+
+/// Gives the image its last form, without network: what could be refused was refused by [`fetch`]. Only a node whose
+/// zstd is not the publisher's has to fetch it after all.
+pub(super) async fn finish(
+    session: &Session,
+    found: &Found,
+    unpressed: Option<Unpressed>,
+    fetched: &Fetched,
+) -> Result<(), Error> {
+    let Some(unpressed) = unpressed else {
+        return Ok(());
+    };
+    let failed = unpressed.failed();
+    let pressed = tokio::task::spawn_blocking(move || unpressed.press()).await?;
+    match pressed.map_err(failed)? {
+        Ok(()) => {
+            let size = found.manifest.artifacts.uki.size;
+            session.progress.add(size);
+            Ok(())
+        }
+        Err(problem) => {
+            fetch_whole_for(&problem);
+            whole(session, found, fetched).await
+        }
+    }
+}
+
+fn fetch_whole_for(problem: &str) {
+    warn!(
+        error = problem,
+        "the whole kernel image is fetched: {problem}"
+    );
+}
+
+async fn whole(session: &Session, found: &Found, fetched: &Fetched) -> Result<(), Error> {
+    let files = StagedFiles::new(&session.machine.state_dir());
     files
-        .fetch(found, Part::Uki, &session.progress, &fetched)
+        .fetch(found, Part::Uki, &session.progress, fetched)
         .await?;
-    Ok(fetched.bytes())
+    let path = files.path(Part::Uki);
+    let image = File::open(&path).map_err(prepare::unread(&path))?;
+    check(image, found, prepare::unread(&path))
+}
+
+/// Whether it boots the root hash that the manifest promises.
+fn check(
+    image: impl Read + Seek,
+    found: &Found,
+    unread: impl FnOnce(io::Error) -> Error,
+) -> Result<(), Error> {
+    let refuse = |problem| Error::RefuseUki {
+        version: found.manifest.version.to_string(),
+        problem,
+    };
+    let booted = uki::root_hash(image).map_err(unread)?.map_err(refuse)?;
+    let expected = prepare::root_hash(found);
+    if booted == expected {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "it boots the root hash {booted}, the manifest says {expected}"
+    )))
 }
 
 /// The image that boots the running release.
@@ -64,7 +135,7 @@ async fn patched(
     patch: &ArtifactPatch,
     old: &Path,
     fetched: &Fetched,
-) -> Result<Result<(), String>, Error> {
+) -> Result<Result<Unpressed, String>, Error> {
     let mut image = match open_base(&patch.base, old) {
         Ok(image) => image,
         Err(error) => {
@@ -77,22 +148,13 @@ async fn patched(
         path: files.old(),
         source,
     })?;
-    let artifact = &found.manifest.artifacts.uki;
-    let (frames, form) = artifact.comparable();
+    let (_, form) = found.manifest.artifacts.uki.comparable();
     let begun = files.unpacked();
-    let open = || {
-        let mut open = File::options();
-        open.read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&begun)
-    };
     let keep = |source| Error::KeepPart {
         path: begun.clone(),
         source,
     };
-    let file = open().map_err(keep)?;
+    let file = open(&begun, false).map_err(keep)?;
     let again = |file: &File| file.try_clone().map_err(keep);
     let stock = Stock {
         old: Some(Arc::new(unpacked)),
@@ -108,22 +170,25 @@ async fn patched(
     };
     write::fetch(found, Part::Uki, (&form, Some(patch)), stock, sink).await?;
     file.set_len(form.size).map_err(keep)?;
-    let pressed = files.path(Part::Uki);
-    match press(file, frames, &pressed).map_err(keep)? {
-        digest if digest == artifact.sha256 => Ok(Ok(())),
-        digest => Ok(Err(format!(
-            "compressed again it has SHA-256 {digest}, the manifest says {}: this zstd is not the publisher's",
-            artifact.sha256
-        ))),
-    }
+    Ok(Ok(Unpressed::new(
+        file,
+        files,
+        &found.manifest.artifacts.uki,
+    )))
+}
+
+fn open(path: &Path, empty: bool) -> io::Result<File> {
+    let mut open = File::options();
+    open.read(true).write(true).create(true);
+    open.truncate(empty).open(path)
 }
 
 /// The old image, if it is the one that the patch is for.
 fn open_base(base: &Base, old: &Path) -> io::Result<BufReader<File>> {
-    let mut image = BufReader::new(File::open(old)?);
-    let mut digest = Digesting::new(io::sink());
-    io::copy(&mut image, &mut digest)?;
-    if digest.finish() != base.sha256 {
+    let mut image = BufReader::with_capacity(PIECE, File::open(old)?);
+    let mut digester = Digester::default();
+    io::copy(&mut image, &mut digester)?;
+    if digester.finish() != base.sha256 {
         return Err(io::Error::other("it is not the image that was published"));
     }
     image.rewind()?;
@@ -132,57 +197,10 @@ fn open_base(base: &Base, old: &Path) -> io::Result<BufReader<File>> {
 
 /// The old image with what is compressed in it unpacked; a file without a name.
 fn unpack(image: &mut BufReader<File>, base: &Base, path: &Path) -> io::Result<File> {
-    let open = || {
-        let mut open = File::options();
-        open.read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)
-    };
-    let mut out = BufWriter::new(open()?);
+    let mut out = BufWriter::with_capacity(PIECE, open(path, true)?);
     inner::unpack(image, &base.inner, &mut out)?;
+    out.flush()?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     std::fs::remove_file(path)?;
     Ok(file)
-}
-
-/// Compresses again what belongs compressed; the digest of the image.
-fn press(mut unpacked: File, frames: &[Inner], to: &Path) -> io::Result<Digest> {
-    unpacked.rewind()?;
-    let mut out = Digesting::new(BufWriter::new(File::create(to)?));
-    inner::press(&mut BufReader::new(unpacked), frames, &mut out)?;
-    out.to.flush()?;
-    Ok(out.finish())
-}
-
-/// Tells the digest of what was written through it.
-struct Digesting<W> {
-    to: W,
-    digester: Digester,
-}
-
-impl<W> Digesting<W> {
-    fn new(to: W) -> Self {
-        Self {
-            to,
-            digester: Digester::default(),
-        }
-    }
-
-    fn finish(self) -> Digest {
-        self.digester.finish()
-    }
-}
-
-impl<W: Write> Write for Digesting<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = self.to.write(bytes)?;
-        self.digester.update(&bytes[..taken]);
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
 }

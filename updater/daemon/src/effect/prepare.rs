@@ -5,7 +5,7 @@ use std::path::Path;
 use acl_host::{entry::EntryName, signature::VeritySignature, verity::RootHash};
 use acl_release::manifest::{Manifest, Part};
 
-use super::{Error, kernel, room, sinks::Fetched, staged_files::StagedFiles, uki};
+use super::{Error, kernel, room, sinks::Fetched, staged_files::StagedFiles};
 use crate::{
     machine::{Machine, OtherSlot},
     session::{Found, Session},
@@ -30,9 +30,8 @@ pub(super) async fn prepare(session: &mut Session) -> Result<u64, Error> {
         .fetch(found, Part::Signature, &session.progress, &fetched)
         .await?;
     check_signature(&files.path(Part::Signature), found)?;
-    let uki = kernel::fetch(session, found).await?;
-    check_uki(&files.path(Part::Uki), found)?;
-    Ok(fetched.bytes() + uki)
+    session.unpressed = kernel::fetch(session, found, &fetched).await?;
+    Ok(fetched.bytes())
 }
 
 fn slot_fits(slot: &OtherSlot, manifest: &Manifest) -> Result<(), Error> {
@@ -119,25 +118,8 @@ fn check_signature(path: &Path, found: &Found) -> Result<(), Error> {
     })
 }
 
-fn check_uki(path: &Path, found: &Found) -> Result<(), Error> {
-    let refuse = |problem| Error::RefuseUki {
-        version: found.manifest.version.to_string(),
-        problem,
-    };
-    let booted = uki::root_hash(path)
-        .map_err(unread(path))?
-        .map_err(refuse)?;
-    let expected = root_hash(found);
-    if booted == expected {
-        return Ok(());
-    }
-    Err(refuse(format!(
-        "it boots the root hash {booted}, the manifest says {expected}"
-    )))
-}
-
 /// What the disk does not give back is not the publisher's fault.
-fn unread(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+pub(super) fn unread(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::KeepPart { path, source }
 }

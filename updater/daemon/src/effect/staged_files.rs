@@ -102,6 +102,15 @@ impl StagedFiles {
         })
     }
 
+    /// Whether all of a part is there already, as it was published.
+    pub(super) fn has(&self, part: Part, artifact: &Artifact) -> bool {
+        let read = self.open(part, artifact).map(|mut kept| {
+            let whole = io::copy(&mut kept, &mut io::sink());
+            whole.is_ok_and(|size| size == artifact.size)
+        });
+        read.unwrap_or(false)
+    }
+
     /// A kept part, read with its digest checked once more at its end: it has been on a disk since.
     pub(super) fn open(&self, part: Part, artifact: &Artifact) -> Result<Verified, Error> {
         let path = self.path(part);

@@ -2,27 +2,25 @@
 
 use std::{
     cell::RefCell,
-    fs::File,
     io::{self, Read, Seek, SeekFrom},
-    path::Path,
 };
 
 use acl_host::{cmdline::Cmdline, verity::RootHash};
 use object::{Object, ObjectSection, ReadCache, read::pe::PeFile64};
 
-/// The `usrhash=` in the section `.cmdline` of the image at `path`; otherwise what is wrong with the image. The outer
-/// error is the disk's.
-pub(super) fn root_hash(path: &Path) -> io::Result<Result<RootHash, String>> {
+/// The `usrhash=` in the section `.cmdline` of an image; otherwise what is wrong with the image. The outer error is the
+/// disk's.
+pub(super) fn root_hash(image: impl Read + Seek) -> io::Result<Result<RootHash, String>> {
     let failed = RefCell::new(None);
     let cache = ReadCache::new(Noting {
-        file: File::open(path)?,
+        image,
         failed: &failed,
     });
     let found = root_hash_in(&cache);
     failed.take().map_or(Ok(found), Err)
 }
 
-fn root_hash_in(cache: &ReadCache<Noting<'_>>) -> Result<RootHash, String> {
+fn root_hash_in(cache: &ReadCache<Noting<'_, impl Read + Seek>>) -> Result<RootHash, String> {
     let image = PeFile64::parse(cache).map_err(|error| format!("it is no PE image: {error}"))?;
     let section = image
         .section_by_name(".cmdline")
@@ -37,14 +35,14 @@ fn root_hash_in(cache: &ReadCache<Noting<'_>>) -> Result<RootHash, String> {
         .ok_or_else(|| "its command line has no usrhash=".to_owned())
 }
 
-/// A file that remembers why it could not be read: the parser only tells that something is missing.
+/// Remembers why it could not be read: the parser only tells that something is missing.
 #[derive(Debug)]
-struct Noting<'f> {
-    file: File,
+struct Noting<'f, R> {
+    image: R,
     failed: &'f RefCell<Option<io::Error>>,
 }
 
-impl Noting<'_> {
+impl<R> Noting<'_, R> {
     /// The error goes to whoever opened the file, the parser gets one that says the same.
     fn noted<T>(&self, done: io::Result<T>) -> io::Result<T> {
         done.map_err(|error| {
@@ -55,16 +53,16 @@ impl Noting<'_> {
     }
 }
 
-impl Read for Noting<'_> {
+impl<R: Read> Read for Noting<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let done = self.file.read(buffer);
+        let done = self.image.read(buffer);
         self.noted(done)
     }
 }
 
-impl Seek for Noting<'_> {
+impl<R: Seek> Seek for Noting<'_, R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let done = self.file.seek(to);
+        let done = self.image.seek(to);
         self.noted(done)
     }
 }

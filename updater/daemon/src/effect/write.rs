@@ -1,8 +1,12 @@
-//! Writes usr, verity and signature to the slot that is not in use.
+//! Writes usr, verity and signature to the slot that is not in use, while the kernel image gets its last form.
 
 use std::{path::PathBuf, sync::Arc};
 
-use acl_host::{disk::Region, file, verity::Parameters};
+use acl_host::{
+    disk::Region,
+    file,
+    verity::{Parameters, RootHash},
+};
 use acl_release::{
     manifest::{ArtifactPatch, Form, Part},
     payload::assemble::{Readable, Sink},
@@ -11,7 +15,7 @@ use acl_release::{
 use tracing::{info, warn};
 
 use super::{
-    Error, prepare,
+    Error, kernel, prepare,
     sinks::{Fetched, Writing},
     slot,
     staged_files::StagedFiles,
@@ -24,23 +28,40 @@ use crate::{
 /// The bytes that came over the network.
 pub(super) async fn write(session: &mut Session) -> Result<u64, Error> {
     session.proven = None;
+    let unpressed = session.unpressed.take();
     let found = session.found.as_ref().ok_or(Error::NothingFound)?;
-    let slot = session.machine.other_slot()?;
     let fetched = Fetched::default();
+    let (pressed, written) = tokio::join!(
+        kernel::finish(session, found, unpressed, &fetched),
+        write_slot(session, found, &fetched),
+    );
+    let proven = written?;
+    pressed?;
+    session.proven = proven;
+    Ok(fetched.bytes())
+}
+
+/// The root hash of what the slot gave back, if it is the one that was promised.
+async fn write_slot(
+    session: &Session,
+    found: &Found,
+    fetched: &Fetched,
+) -> Result<Option<RootHash>, Error> {
+    let slot = session.machine.other_slot()?;
     let running = running(session);
     let stock = Stock {
         old: running.clone().map(|usr| Arc::new(usr) as _),
         begun: begun(session, found, &slot)?,
     };
-    let root = write_usr(session, found, &slot, stock, &fetched).await?;
+    let root = write_usr(session, found, &slot, stock, fetched).await?;
     if let Some(running) = running {
-        // What was read of it to compare is of no use to the node.
-        running.forget();
+        // What was read of it to compare is of no use to the node; nothing waits for it to be forgotten.
+        tokio::task::spawn_blocking(move || running.forget());
     }
     let size = found.manifest.artifacts.verity.size;
-    if root == prepare::root_hash(found) {
+    let proven = (root == prepare::root_hash(found)).then_some(root);
+    if proven.is_some() {
         session.progress.add(size);
-        session.proven = Some(root);
     } else {
         // A tree that was made with other parameters, or a disk that did not give back what was written: reading back
         // tells which.
@@ -54,7 +75,7 @@ pub(super) async fn write(session: &mut Session) -> Result<u64, Error> {
     }
     let files = StagedFiles::new(&session.machine.state_dir());
     write_signature(&files, &slot.signature).map_err(|source| Error::WriteSlot { source })?;
-    Ok(fetched.bytes())
+    Ok(proven)
 }
 
 /// Writes the file system; the root hash of what the disk gave back.
@@ -64,7 +85,7 @@ async fn write_usr(
     slot: &OtherSlot,
     stock: Stock,
     fetched: &Fetched,
-) -> Result<acl_host::verity::RootHash, Error> {
+) -> Result<RootHash, Error> {
     let artifact = &found.manifest.artifacts.usr;
     let parameters = Parameters::from_digest(artifact.sha256.bytes());
     let told = (session.progress.clone(), fetched.clone());
@@ -74,7 +95,6 @@ async fn write_usr(
     let fetch = fetch(found, Part::Usr, (&artifact.plain(), patch), stock, sink).await;
     // Its own error is the cause of the other, when there are two.
     let root = read_back.await?;
-    let root = root.map_err(|source| Error::ReadBack { source });
     match (fetch, root) {
         (Err(Error::FetchRelease { source }), Err(cause)) if source.is_sink() => Err(cause),
         (Err(error), _) => Err(error),
