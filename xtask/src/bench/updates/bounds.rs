@@ -3,7 +3,7 @@
 mod assembled;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::Instant;
@@ -19,14 +19,17 @@ use super::way::Taken;
 
 const PIECE: usize = 1 << 20;
 
+/// What is written of a release.
+const RELEASE: [&str; 3] = ["usr", "verity", "uki"];
+
 /// Seconds of each part.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Bounds {
     /// The ranges that our way fetched, one after the other over one connection.
     pub(super) fetch: f64,
-    /// `/usr` made of the old one and the patch, each chunk hashed, on one processor.
+    /// `/usr` and the kernel image made of the old ones and the patch, each chunk hashed, on one processor.
     pub(super) decompress_and_hash: f64,
-    /// `/usr` written in order, and `fdatasync`.
+    /// `/usr`, its hash tree and the kernel image written in order, and `fdatasync`.
     pub(super) write: f64,
     /// `/usr` read from the disk and compared with its hash tree.
     pub(super) read_back: f64,
@@ -35,12 +38,11 @@ pub(super) struct Bounds {
 impl Bounds {
     /// Measures them for the update that our way took.
     pub(super) fn measure(taken: &Taken, sides: &Sides, scratch: &Path) -> Result<Self> {
-        let usr = sides.new.file("usr")?;
         let slot = scratch.join("bound.slot");
         let bounds = Self {
             fetch: fetch(&Server::serve(&taken.served)?, &taken.answers)?,
             decompress_and_hash: assembled::assembled(&taken.served, sides)?,
-            write: write(&usr, &slot)?,
+            write: write(sides, &slot)?,
             read_back: read_back(&slot, sides)?,
         };
         std::fs::remove_file(slot)?;
@@ -87,16 +89,27 @@ fn fetch(server: &Server, answers: &[Answer]) -> Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-fn write(image: &Path, slot: &Path) -> Result<f64> {
-    let (mut source, mut buffer) = (File::open(image)?, vec![0; PIECE]);
+fn write(sides: &Sides, slot: &Path) -> Result<f64> {
+    let mut buffer = vec![0; PIECE];
     let mut target = File::create(slot)?;
+    // As a disk is: with its blocks.
+    let size: u64 = RELEASE
+        .iter()
+        .map(|part| Ok(sides.new.file(part)?.metadata()?.len()))
+        .sum::<Result<_>>()?;
+    std::io::copy(&mut std::io::repeat(0).take(size), &mut target)?;
+    target.sync_all()?;
+    target.rewind()?;
     let start = Instant::now();
-    loop {
-        let count = source.read(&mut buffer)?;
-        if count == 0 {
-            break;
+    for part in RELEASE {
+        let mut source = File::open(sides.new.file(part)?)?;
+        loop {
+            let count = source.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            target.write_all(&buffer[..count])?;
         }
-        target.write_all(&buffer[..count])?;
     }
     target.sync_data()?;
     Ok(start.elapsed().as_secs_f64())
