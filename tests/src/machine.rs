@@ -295,6 +295,10 @@ fn accept(listener: &UnixListener, qemu: &mut Running) -> Result<UnixStream> {
     bail!("it did not connect within {} s", ANSWER.as_secs())
 }
 
+/// How disks are opened. The host's cache outlives every reset of the guest: only a crash of the host could lose it. What
+/// the guest fills with zeros takes no room on the host.
+const DISK: &str = "format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap";
+
 /// The board: firmware with system management mode (which guards the variables), disk, network, entropy.
 fn board(tools: &Tools, parts: &Parts) -> Vec<String> {
     let code = file_option(firmware::code(tools));
@@ -302,7 +306,7 @@ fn board(tools: &Tools, parts: &Parts) -> Vec<String> {
     let disk = file_option(&parts.disk);
     let extra = parts.extra.iter().enumerate().flat_map(|(number, disk)| {
         let disk = file_option(disk);
-        let drive = format!("if=none,id=extra{number},format=raw,cache=unsafe,{disk}");
+        let drive = format!("if=none,id=extra{number},{DISK},{disk}");
         let device = format!("virtio-blk-pci,drive=extra{number},serial=extra{number}");
         ["-drive".to_owned(), drive, "-device".to_owned(), device]
     });
@@ -322,8 +326,7 @@ fn board(tools: &Tools, parts: &Parts) -> Vec<String> {
         ],
         [
             "-drive".to_owned(),
-            // The host's cache outlives every reset of the guest: only a crash of the host could lose it.
-            format!("if=none,id=disk,format=raw,cache=unsafe,{disk}"),
+            format!("if=none,id=disk,{DISK},{disk}"),
         ],
         ["-device", "virtio-blk-pci,drive=disk,bootindex=0"].map(str::to_owned),
         ["-netdev".to_owned(), network(&parts.network)],
