@@ -5,6 +5,7 @@
 //! changes every time, so all subjects take turns in one run, and what counts is how they compare.
 
 mod machine;
+mod neighbours;
 mod page;
 mod powercuts;
 mod provisioning;
@@ -24,6 +25,7 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum Which {
+    Neighbours(neighbours::Neighbours),
     Powercuts(powercuts::Powercuts),
     Provisioning(provisioning::Provisioning),
     Updates(updates::Updates),
@@ -34,6 +36,7 @@ enum Which {
 impl Bench {
     pub(crate) fn run(&self) -> Result<()> {
         match &self.which {
+            Which::Neighbours(bench) => bench.run(),
             Which::Powercuts(bench) => bench.run(),
             Which::Provisioning(bench) => bench.run(),
             Which::Updates(bench) => bench.run(),
