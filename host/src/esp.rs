@@ -5,7 +5,7 @@
 //! power cut within a change may leave is in docs/decisions/0010-power-cut-on-fat.md.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::syncfs;
@@ -22,6 +22,9 @@ pub struct Esp {
 
 /// Kept free beside the entry itself: the directory may grow by a cluster or two.
 const RESERVE: u64 = 64 * 1024;
+
+/// Bytes of an image that are written at a time.
+const PIECE: usize = 256 * 1024;
 
 impl Esp {
     /// The ESP mounted at `directory`.
@@ -252,7 +255,7 @@ fn write_image(path: &Path, version: &str, image: &mut dyn Read, size: u64) -> R
         path: path.to_owned(),
         source,
     };
-    let mut file = File::create(path).map_err(failed)?;
+    let mut file = BufWriter::with_capacity(PIECE, File::create(path).map_err(failed)?);
     // One byte more than promised is enough to know that it is wrong.
     let mut image = image.take(size.saturating_add(1));
     let found = io::copy(&mut image, &mut file).map_err(failed)?;
@@ -263,5 +266,6 @@ fn write_image(path: &Path, version: &str, image: &mut dyn Read, size: u64) -> R
             found,
         });
     }
-    file.flush().and_then(|()| file.sync_all()).map_err(failed)
+    let synced = file.flush().and_then(|()| file.get_ref().sync_all());
+    synced.map_err(failed)
 }

@@ -21,9 +21,9 @@ mod carry;
 
 /// An artifact that can be fetched.
 #[derive(Debug)]
-pub struct Fetch<'a> {
-    http: &'a Http,
-    sources: &'a Sources,
+pub struct Fetch {
+    http: Http,
+    sources: Arc<Sources>,
     part: Part,
     pack: Blob,
     index: Arc<Index>,
@@ -47,16 +47,16 @@ impl std::fmt::Debug for Stock {
     }
 }
 
-impl<'a> Fetch<'a> {
+impl Fetch {
     /// Fetches the artifact's index and checks it; the patch's too, which is done without when it is not to be had.
     pub(crate) async fn open(
-        http: &'a Http,
-        sources: &'a Sources,
+        http: Http,
+        sources: Arc<Sources>,
         part: Part,
         form: &Form,
         patch: Option<&ArtifactPatch>,
     ) -> Result<Self> {
-        let ask = async |base: &Url| read_index(http, base, part, form).await;
+        let ask = async |base: &Url| read_index(&http, base, part, form).await;
         let index = sources.first(http.patience(), ask).await?;
         let mut fetch = Self {
             http,
@@ -83,7 +83,7 @@ impl<'a> Fetch<'a> {
     async fn read_patch(&self, described: &ArtifactPatch) -> Result<Patch> {
         let part = self.part;
         let ask = async |base: &Url| {
-            let (url, bytes) = document(self.http, base, part, &described.index).await?;
+            let (url, bytes) = document(&self.http, base, part, &described.index).await?;
             Patch::parse(&bytes, described, &self.index).map_err(|source| Error::Patch {
                 part,
                 url: url.into(),
@@ -178,7 +178,7 @@ impl<'a> Fetch<'a> {
         pack: &Blob,
     ) -> Result<(Assembly, Option<Error>)> {
         let (path, ranges) = (blob_path(pack), plan::ranges(&tasks));
-        let mut download = Download::new(self.http, self.sources, path, pack.size, ranges);
+        let mut download = Download::new(&self.http, &self.sources, path, pack.size, ranges);
         let (assembly, ended, fetched) = carry::carry(&mut download, assembly, tasks)
             .await
             .map_err(|source| self.ended(&source))?;

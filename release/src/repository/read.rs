@@ -27,7 +27,7 @@ use crate::version::Version;
 /// A repository whose metadata was found good.
 #[derive(Debug)]
 pub struct Repository {
-    sources: Sources,
+    sources: Arc<Sources>,
     http: Http,
     clock: Arc<dyn Clock>,
     kept: Kept,
@@ -56,7 +56,7 @@ impl Repository {
         let kept = Kept::open(datastore, trusted_root)?;
         let tuf = load(&sources, &kept, &http, clock.as_ref()).await?;
         Ok(Self {
-            sources,
+            sources: Arc::new(sources),
             http,
             clock,
             kept,
@@ -122,8 +122,8 @@ impl Repository {
         part: Part,
         form: &Form,
         patch: Option<&ArtifactPatch>,
-    ) -> Result<Fetch<'_>> {
-        Fetch::open(&self.http, &self.sources, part, form, patch).await
+    ) -> Result<Fetch> {
+        Fetch::open(self.http.clone(), self.sources.clone(), part, form, patch).await
     }
 
     fn fresh(&self, role: &str, version: u64, expires: Timestamp) -> Result<()> {

@@ -178,7 +178,7 @@ impl Agent {
             way,
             store,
             progress: Progress::new(sender),
-            unpressed: None,
+            prepared: None,
             proven: None,
             found: None,
         };

@@ -34,7 +34,7 @@ use acl_updater_core::{
 use tracing::{error, info};
 
 pub use error::Error;
-pub(crate) use unpressed::Unpressed;
+pub(crate) use prepare::Prepared;
 
 use crate::session::Session;
 

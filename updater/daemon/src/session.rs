@@ -15,7 +15,7 @@ use acl_release::{
 };
 use tokio::sync::mpsc;
 
-use crate::{effect::Unpressed, machine::Machine, store::Store};
+use crate::{effect::Prepared, machine::Machine, store::Store};
 
 /// What effects work on.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub(crate) struct Session {
     pub(crate) progress: Progress,
     /// What the last check found; an update works on nothing else.
     pub(crate) found: Option<Found>,
-    /// The kernel image, when all of it is there and it lacks its last form only.
-    pub(crate) unpressed: Option<Unpressed>,
+    /// What was made ready for the release that was found.
+    pub(crate) prepared: Option<Prepared>,
     /// The root hash that what the slot gave back has, when writing it has shown that already.
     pub(crate) proven: Option<RootHash>,
 }

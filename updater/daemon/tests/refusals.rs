@@ -56,9 +56,13 @@ fn a_kernel_image_that_boots_another_release() {
             site.publish(version);
         }
         assert_eq!(site.manifest("2").patches.len(), published.len() - 1);
-        let told = refused(&Node::new(&site), &[], 5);
-        assert!(told.contains("it boots the root hash "), "{told}");
-        assert!(told.ends_with("; its publisher must withdraw it"), "{told}");
+        let node = Node::new(&site);
+        // What the first try has kept is no better at the second.
+        for _ in 0..2 {
+            let told = refused(&node, &[], 5);
+            assert!(told.contains("it boots the root hash "), "{told}");
+            assert!(told.ends_with("; its publisher must withdraw it"), "{told}");
+        }
     }
 }
 

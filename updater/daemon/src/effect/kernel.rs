@@ -39,6 +39,7 @@ pub(super) async fn fetch(
     let artifact = &found.manifest.artifacts.uki;
     if files.has(Part::Uki, artifact) {
         session.progress.add(artifact.size);
+        check_kept(&files, found)?;
         return Ok(None);
     }
     let patch = found.patch().and_then(|patch| patch.part(Part::Uki));
@@ -94,6 +95,10 @@ async fn whole(session: &Session, found: &Found, fetched: &Fetched) -> Result<()
     files
         .fetch(found, Part::Uki, &session.progress, fetched)
         .await?;
+    check_kept(&files, found)
+}
+
+fn check_kept(files: &StagedFiles, found: &Found) -> Result<(), Error> {
     let path = files.path(Part::Uki);
     let image = File::open(&path).map_err(prepare::unread(&path))?;
     check(image, found, prepare::unread(&path))
@@ -136,18 +141,18 @@ async fn patched(
     old: &Path,
     fetched: &Fetched,
 ) -> Result<Result<Unpressed, String>, Error> {
-    let mut image = match open_base(&patch.base, old) {
-        Ok(image) => image,
+    let (base, from, to) = (patch.base.clone(), old.to_owned(), files.old());
+    let unpacked = tokio::task::spawn_blocking(move || unpack(&base, &from, &to)).await?;
+    let unpacked = match unpacked.map_err(|source| Error::KeepPart {
+        path: files.old(),
+        source,
+    })? {
+        Ok(unpacked) => unpacked,
         Err(error) => {
             let old = old.display();
             return Ok(Err(format!("{old} cannot be compared: {error}")));
         }
     };
-    let unpacked = unpack(&mut image, &patch.base, &files.old());
-    let unpacked = unpacked.map_err(|source| Error::KeepPart {
-        path: files.old(),
-        source,
-    })?;
     let (_, form) = found.manifest.artifacts.uki.comparable();
     let begun = files.unpacked();
     let keep = |source| Error::KeepPart {
@@ -183,7 +188,20 @@ fn open(path: &Path, empty: bool) -> io::Result<File> {
     open.truncate(empty).open(path)
 }
 
-/// The old image, if it is the one that the patch is for.
+/// The old image with what is compressed in it unpacked, if it is the one that the patch is for; a file without a name.
+fn unpack(base: &Base, from: &Path, to: &Path) -> io::Result<io::Result<File>> {
+    let mut image = match open_base(base, from) {
+        Ok(image) => image,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut out = BufWriter::with_capacity(PIECE, open(to, true)?);
+    inner::unpack(&mut image, &base.inner, &mut out)?;
+    out.flush()?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    std::fs::remove_file(to)?;
+    Ok(Ok(file))
+}
+
 fn open_base(base: &Base, old: &Path) -> io::Result<BufReader<File>> {
     let mut image = BufReader::with_capacity(PIECE, File::open(old)?);
     let mut digester = Digester::default();
@@ -193,14 +211,4 @@ fn open_base(base: &Base, old: &Path) -> io::Result<BufReader<File>> {
     }
     image.rewind()?;
     Ok(image)
-}
-
-/// The old image with what is compressed in it unpacked; a file without a name.
-fn unpack(image: &mut BufReader<File>, base: &Base, path: &Path) -> io::Result<File> {
-    let mut out = BufWriter::with_capacity(PIECE, open(path, true)?);
-    inner::unpack(image, &base.inner, &mut out)?;
-    out.flush()?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    std::fs::remove_file(path)?;
-    Ok(file)
 }

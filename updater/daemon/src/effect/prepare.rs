@@ -3,9 +3,14 @@
 use std::path::Path;
 
 use acl_host::{entry::EntryName, signature::VeritySignature, verity::RootHash};
-use acl_release::manifest::{Manifest, Part};
+use acl_release::{
+    manifest::{Manifest, Part},
+    repository::fetch::Fetch,
+};
 
-use super::{Error, kernel, room, sinks::Fetched, staged_files::StagedFiles};
+use super::{
+    Error, kernel, room, sinks::Fetched, staged_files::StagedFiles, unpressed::Unpressed, write,
+};
 use crate::{
     machine::{Machine, OtherSlot},
     session::{Found, Session},
@@ -13,6 +18,15 @@ use crate::{
 
 /// Kept free beside the entry: the directory may grow by a cluster or two, and names of entries change.
 const RESERVE: u64 = 128 * 1024;
+
+/// What is ready to be written.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The lists of the file system.
+    pub(super) usr: Fetch,
+    /// The kernel image, when it lacks its last form only.
+    pub(super) unpressed: Option<Unpressed>,
+}
 
 /// The bytes that came over the network.
 pub(super) async fn prepare(session: &mut Session) -> Result<u64, Error> {
@@ -30,7 +44,16 @@ pub(super) async fn prepare(session: &mut Session) -> Result<u64, Error> {
         .fetch(found, Part::Signature, &session.progress, &fetched)
         .await?;
     check_signature(&files.path(Part::Signature), found)?;
-    session.unpressed = kernel::fetch(session, found, &fetched).await?;
+    let patch = found.patch().and_then(|patch| patch.part(Part::Usr));
+    let form = manifest.artifacts.usr.plain();
+    let (unpressed, usr) = tokio::join!(
+        kernel::fetch(session, found, &fetched),
+        write::open(found, Part::Usr, (&form, patch)),
+    );
+    session.prepared = Some(Prepared {
+        unpressed: unpressed?,
+        usr: usr?,
+    });
     Ok(fetched.bytes())
 }
 

@@ -16,7 +16,7 @@ use super::{Error, kernel::PIECE, staged_files::StagedFiles};
 
 /// An image whose initrd is unpacked.
 #[derive(Debug)]
-pub(crate) struct Unpressed {
+pub(super) struct Unpressed {
     file: File,
     path: PathBuf,
     to: PathBuf,

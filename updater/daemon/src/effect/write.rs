@@ -10,7 +10,7 @@ use acl_host::{
 use acl_release::{
     manifest::{ArtifactPatch, Form, Part},
     payload::assemble::{Readable, Sink},
-    repository::fetch::Stock,
+    repository::fetch::{Fetch, Stock},
 };
 use tracing::{info, warn};
 
@@ -28,12 +28,12 @@ use crate::{
 /// The bytes that came over the network.
 pub(super) async fn write(session: &mut Session) -> Result<u64, Error> {
     session.proven = None;
-    let unpressed = session.unpressed.take();
+    let prepared = session.prepared.take().ok_or(Error::NothingFound)?;
     let found = session.found.as_ref().ok_or(Error::NothingFound)?;
     let fetched = Fetched::default();
     let (pressed, written) = tokio::join!(
-        kernel::finish(session, found, unpressed, &fetched),
-        write_slot(session, found, &fetched),
+        kernel::finish(session, found, prepared.unpressed, &fetched),
+        write_slot(session, found, prepared.usr, &fetched),
     );
     let proven = written?;
     pressed?;
@@ -45,6 +45,7 @@ pub(super) async fn write(session: &mut Session) -> Result<u64, Error> {
 async fn write_slot(
     session: &Session,
     found: &Found,
+    usr: Fetch,
     fetched: &Fetched,
 ) -> Result<Option<RootHash>, Error> {
     let slot = session.machine.other_slot()?;
@@ -53,7 +54,7 @@ async fn write_slot(
         old: running.clone().map(|usr| Arc::new(usr) as _),
         begun: begun(session, found, &slot)?,
     };
-    let root = write_usr(session, found, &slot, stock, fetched).await?;
+    let root = write_usr(session, (found, usr), &slot, stock, fetched).await?;
     if let Some(running) = running {
         // What was read of it to compare is of no use to the node; nothing waits for it to be forgotten.
         tokio::task::spawn_blocking(move || running.forget());
@@ -81,7 +82,7 @@ async fn write_slot(
 /// Writes the file system; the root hash of what the disk gave back.
 async fn write_usr(
     session: &Session,
-    found: &Found,
+    (found, usr): (&Found, Fetch),
     slot: &OtherSlot,
     stock: Stock,
     fetched: &Fetched,
@@ -91,8 +92,7 @@ async fn write_usr(
     let told = (session.progress.clone(), fetched.clone());
     let (sink, read_back) = slot::sink(slot, artifact.size, &parameters, told)
         .map_err(|source| Error::WriteSlot { source })?;
-    let patch = found.patch().and_then(|patch| patch.part(Part::Usr));
-    let fetch = fetch(found, Part::Usr, (&artifact.plain(), patch), stock, sink).await;
+    let fetch = run(usr, stock, sink).await;
     // Its own error is the cause of the other, when there are two.
     let root = read_back.await?;
     match (fetch, root) {
@@ -135,11 +135,23 @@ pub(super) async fn fetch(
     stock: Stock,
     sink: impl Sink + 'static,
 ) -> Result<(), Error> {
-    let fetched = async {
-        let fetch = found.repository.fetch(part, form, patch).await?;
-        fetch.run(stock, Box::new(sink)).await
-    };
-    let fetched = fetched.await.map(drop);
+    let fetch = open(found, part, (form, patch)).await?;
+    run(fetch, stock, sink).await
+}
+
+/// Fetch the lists of a part of a release.
+pub(super) async fn open(
+    found: &Found,
+    part: Part,
+    (form, patch): (&Form, Option<&ArtifactPatch>),
+) -> Result<Fetch, Error> {
+    let opened = found.repository.fetch(part, form, patch).await;
+    opened.map_err(|source| Error::FetchRelease { source })
+}
+
+/// Fetch what the lists name.
+async fn run(fetch: Fetch, stock: Stock, sink: impl Sink + 'static) -> Result<(), Error> {
+    let fetched = fetch.run(stock, Box::new(sink)).await.map(drop);
     fetched.map_err(|source| Error::FetchRelease { source })
 }
 
