@@ -194,7 +194,7 @@ impl Region {
         let _ = fadvise(&*self.disk.file, self.start, length, Advice::DontNeed);
     }
 
-    /// Another way to read it: from the device, whatever memory holds.
+    /// The way past the page cache to it.
     pub fn direct(&self) -> Direct {
         Direct::new(self.clone())
     }

@@ -218,7 +218,7 @@ fn what_is_written_past_the_cache_is_read_wherever_it_lies() {
     let mut piece = Piece::new(3 * 4096);
     for (number, offset) in (0..).zip([0, 1, 2559, 2560, 2561, 4096, 30_000]) {
         for length in [1, 511, 4095, 4096, 4097, 8192, 3 * 4096] {
-            direct.begin(offset, &mut piece);
+            piece.begin(&region, offset);
             let bytes = vec![number; length + 1];
             let taken = piece.push(&bytes);
             assert_eq!(taken, (length + 1).min(3 * 4096));
@@ -238,7 +238,7 @@ fn what_is_written_past_the_cache_is_read_wherever_it_lies() {
     assert_eq!(piece.bytes(), [7; 100]);
     let error = direct.read(last, 101, &mut piece).unwrap_err().to_string();
     assert!(error.contains("do not fit"), "{error}");
-    direct.begin(last, &mut piece);
+    piece.begin(&region, last);
     piece.push(&[1; 101]);
     let error = direct.write(&piece).unwrap_err().to_string();
     assert!(error.contains("do not fit"), "{error}");

@@ -43,6 +43,15 @@ impl Piece {
         }
     }
 
+    /// Empties it for what belongs at `offset` of a region, so that its memory lies as the device wants it.
+    pub fn begin(&mut self, region: &Region, offset: u64) {
+        let into = (region.start + offset) % ALIGNMENT;
+        let first = self.memory.as_ptr().align_offset(ALIGNMENT as usize);
+        self.start = first + into as usize;
+        self.length = 0;
+        self.offset = offset;
+    }
+
     /// Where it belongs, in bytes of the region.
     pub fn offset(&self) -> u64 {
         self.offset
@@ -79,15 +88,6 @@ impl Direct {
         Self { region, file }
     }
 
-    /// Empties a piece for what belongs at `offset`, so that its memory lies as the device wants it.
-    pub fn begin(&self, offset: u64, piece: &mut Piece) {
-        let into = (self.region.start + offset) % ALIGNMENT;
-        let first = piece.memory.as_ptr().align_offset(ALIGNMENT as usize);
-        piece.start = first + into as usize;
-        piece.length = 0;
-        piece.offset = offset;
-    }
-
     /// Fills a piece with `length` bytes from `offset`.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl Direct {
     /// When the piece has less room.
     pub fn read(&self, offset: u64, length: usize, piece: &mut Piece) -> Result<()> {
         within(&self.region.name, offset, length, self.region.length)?;
-        self.begin(offset, piece);
+        piece.begin(&self.region, offset);
         let at = self.region.start + offset;
         let before = (at % ALIGNMENT) as usize;
         let needed = before + length;

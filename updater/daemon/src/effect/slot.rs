@@ -9,7 +9,7 @@ use std::{
 };
 
 use acl_host::{
-    disk::{Direct, Piece},
+    disk::{Piece, Region},
     verity::{Leaves, Parameters, RootHash},
 };
 use acl_release::payload::assemble::Sink;
@@ -25,7 +25,7 @@ const SPAN: u64 = 1 << 20;
 
 /// A sink that takes the chunks of usr.
 pub(super) struct SlotSink {
-    direct: Direct,
+    usr: Region,
     gathered: Option<Piece>,
     empty: Receiver<Piece>,
     arrived: SyncSender<Arrived>,
@@ -47,7 +47,7 @@ pub(super) fn sink(
     let leaves = Leaves::new(length, parameters)?;
     let (passage, empty, arrived) = Passage::new(slot, length, leaves);
     let sink = SlotSink {
-        direct: slot.usr.direct(),
+        usr: slot.usr.clone(),
         gathered: None,
         empty,
         arrived,
@@ -106,7 +106,7 @@ impl Sink for SlotSink {
 impl SlotSink {
     fn begin(&self, offset: u64) -> io::Result<Piece> {
         let mut piece = self.empty.recv().map_err(|_gone| no_passage())?;
-        self.direct.begin(offset, &mut piece);
+        piece.begin(&self.usr, offset);
         Ok(piece)
     }
 
