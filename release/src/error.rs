@@ -51,6 +51,13 @@ pub enum Error {
         position: u64,
         source: reqwest::Error,
     },
+    #[error("only {bytes} bytes of {url} came in {seconds:.0} s, at byte {position}")]
+    Slow {
+        url: Box<Url>,
+        position: u64,
+        bytes: u64,
+        seconds: f64,
+    },
     #[error("the server closed the connection at byte {position} of {size} of {url}")]
     Cut {
         url: Box<Url>,

@@ -14,7 +14,7 @@ use crate::site::{
     BEGIN, MEND, Memory, Site, answer, copy, cut_answer, error, flip, http, impatient, stable,
     told, version,
 };
-use crate::web::{Web, stalling_answer, start};
+use crate::web::{Web, dripping_answer, stalling_answer, start};
 
 /// Where the server stops, in the pack.
 const STOP: usize = 300_001;
@@ -101,6 +101,16 @@ fn head(from: usize, size: usize) -> [(&'static str, String); 1] {
     [("content-range", format!("bytes {from}-{}/{size}", size - 1))]
 }
 
+/// A client that waits so many seconds for bytes.
+fn patient_for(seconds: u64) -> Http {
+    let patience = Patience {
+        read: Duration::from_secs(seconds),
+        ..impatient()
+    };
+    let clock = Arc::new(FixedClock::new(BEGIN.parse().unwrap()));
+    Http::new(patience, &Network::default(), clock).unwrap()
+}
+
 /// In the middle of the pack: what came is kept, the mirror is asked for the rest, and for nothing twice.
 #[tokio::test]
 async fn the_mirror_goes_on_at_the_byte_where_the_server_stopped() {
@@ -112,10 +122,6 @@ async fn the_mirror_goes_on_at_the_byte_where_the_server_stopped() {
         let bytes = pack[from..STOP.max(from)].to_vec();
         stalling_answer(206, &head(from, pack.len()), bytes, pack.len() - from)
     };
-    let impatient = || Patience {
-        read: Duration::from_secs(1),
-        ..impatient()
-    };
     // A server that gave something is asked once more: connections break.
     for (what, fault) in [("cut", cut), ("stall", stall)] {
         let pair = Pair::new().await;
@@ -123,9 +129,7 @@ async fn the_mirror_goes_on_at_the_byte_where_the_server_stopped() {
         let asked = path.clone();
         pair.first
             .lie(move |path, range, _| (path[1..] == asked).then(|| fault(start(range), &pack)));
-        let clock = Arc::new(FixedClock::new(BEGIN.parse().unwrap()));
-        let http = Http::new(impatient(), &Network::default(), clock).unwrap();
-        let sink = pair.arrives(http).await;
+        let sink = pair.arrives(patient_for(1)).await;
         let all = pair.usr.pack.size + pair.usr.index.size;
         assert_eq!(sink.fetched, all, "{what}");
         let size = pair.usr.pack.size - 1;
@@ -133,6 +137,47 @@ async fn the_mirror_goes_on_at_the_byte_where_the_server_stopped() {
         assert_eq!(pair.first.ranges(&path), [all, rest.clone()], "{what}");
         assert_eq!(pair.site.web.ranges(&path), [rest], "{what}");
     }
+}
+
+#[tokio::test]
+async fn the_mirror_goes_on_where_the_server_began_to_drip() {
+    let pair = Pair::new().await;
+    let (path, pack) = (pair.pack(), pair.pack_bytes());
+    let asked = path.clone();
+    pair.first.lie(move |path, range, _| {
+        let drip = || {
+            let from = start(range);
+            let begun = STOP.saturating_sub(from).max(1);
+            dripping_answer(206, &head(from, pack.len()), pack[from..].to_vec(), begun)
+        };
+        (path[1..] == asked).then(drip)
+    });
+    let sink = pair.arrives(patient_for(1)).await;
+    let twice = sink.fetched - pair.usr.pack.size - pair.usr.index.size;
+    assert!(twice < 100, "{twice}");
+    let found = (pair.first.asked(&path), pair.site.asked(&path));
+    assert_eq!(found, (1, 1));
+}
+
+/// With nobody else to ask it ends, and does not go on for ever.
+#[tokio::test]
+async fn a_server_that_only_drips_is_given_up() {
+    let pair = Pair::new().await;
+    let (asked, pack) = (pair.pack(), pair.pack_bytes());
+    let drips = move |path: &str, range: Option<&str>| {
+        let drip = || {
+            let from = start(range);
+            dripping_answer(206, &head(from, pack.len()), pack[from..].to_vec(), 1)
+        };
+        (path[1..] == asked).then(drip)
+    };
+    for web in [&pair.first, &pair.site.web] {
+        let drips = drips.clone();
+        web.lie(move |path, range, _| drips(path, range));
+    }
+    let failed = error(pair.fetch(patient_for(1)).await);
+    let told = acl_host::error::chain(&failed);
+    assert!(told.contains("came in 1 s, at byte "), "{told}");
 }
 
 /// At once, without having given anything.

@@ -10,7 +10,7 @@ use acl_release::Error;
 use acl_release::repository::download::Download;
 use acl_release::repository::http::{Http, Network, Patience};
 
-use crate::site::{BEGIN, Site, answer, error, http, http_over, impatient, noise, sources};
+use crate::site::{BEGIN, Site, answer, error, http, http_over, impatient, noise, sources, told};
 use crate::tls::Identity;
 use crate::web::Web;
 
@@ -79,22 +79,28 @@ async fn bandwidth_is_shared() {
     assert!((0.39..0.39 + 1.0 + free).contains(&limited), "{limited}");
 }
 
-/// As long as it asks, in either form; but no longer than we are patient.
+/// A site whose server is busy at the first request for the timestamp.
+async fn busy(retry_after: &'static str) -> Site {
+    let site = Site::new().await;
+    site.lie(move |path, _, before| {
+        let busy = path == "/metadata/timestamp.json" && before == 0;
+        busy.then(|| answer(503, &[("retry-after", retry_after.to_owned())], Vec::new()))
+    });
+    site
+}
+
+/// As long as it asks, in either form.
 #[tokio::test]
 async fn a_busy_server_is_left_alone_as_it_asks() {
     for (wait, least) in [
         ("0", 0.0),
-        ("3600", 0.7),
-        ("Sun, 01 Nov 2026 01:00:00 GMT", 0.7),
+        ("1", 1.0),
+        ("Sun, 01 Nov 2026 00:00:01 GMT", 1.0),
         ("Sun, 01 Nov 2026 00:00:00 GMT", 0.0),
     ] {
-        let site = Site::new().await;
-        site.lie(move |path, _, before| {
-            let busy = path == "/metadata/timestamp.json" && before == 0;
-            busy.then(|| answer(503, &[("retry-after", wait.to_owned())], Vec::new()))
-        });
+        let site = busy(wait).await;
         let patience = Patience {
-            longest_pause: Duration::from_millis(700),
+            longest_pause: Duration::from_secs(2),
             ..impatient()
         };
         let http = Http::new(patience, &Network::default(), site.clock.clone()).unwrap();
@@ -106,4 +112,23 @@ async fn a_busy_server_is_left_alone_as_it_asks() {
         let too_long = least == 0.0 && took > 0.7;
         assert!(!too_long, "{wait}: {took}");
     }
+}
+
+/// It would answer, but it is not asked: not in this check, and not in the next one.
+#[tokio::test]
+async fn a_server_that_asks_for_longer_than_is_waited_is_not_asked_meanwhile() {
+    let site = busy("3600").await;
+    let http = http();
+    let addresses = [site.web.base()];
+    for _ in 0..2 {
+        let opened = site.open_from("node", &addresses, http.clone()).await;
+        let told = told(opened);
+        assert!(told.contains("503 Service Unavailable"), "{told}");
+    }
+    assert_eq!(site.asked("metadata/timestamp.json"), 1);
+    // Another address is none of its business.
+    let other = Web::new(site.path("repo")).await;
+    let addresses = [site.web.base(), other.base()];
+    site.open_from("node", &addresses, http).await.unwrap();
+    assert_eq!(site.asked("metadata/timestamp.json"), 1);
 }

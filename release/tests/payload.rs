@@ -269,6 +269,9 @@ async fn a_patch_that_is_damaged_or_gone_is_done_without() {
             });
             let memory = pair.fetch(Part::Usr, "2", stock()).await.unwrap();
             assert!(memory.bytes == pair.built("3", Part::Usr), "{status}");
+            // What stays is still taken from the old slot.
+            let most = pair.manifest.artifacts.usr.pack.size / 2;
+            assert!(memory.fetched < most, "{status}: {}", memory.fetched);
         }
     }
     // What is wrong in the whole pack, too, is told.
@@ -285,6 +288,26 @@ async fn a_patch_that_is_damaged_or_gone_is_done_without() {
         told.contains("is refused; whoever keeps the repository must mend it"),
         "{told}"
     );
+}
+
+/// Else a fault of a moment would cost the whole file.
+#[tokio::test]
+async fn a_patch_that_is_not_to_be_had_now_is_fetched_later() {
+    let pair = Pair::new().await;
+    let patch = pair.manifest.patches[0].usr.clone();
+    let usr = pair.manifest.artifacts.usr.clone();
+    let stock = || old(&pair.built("2", Part::Usr));
+    for blob in [patch.pack, patch.index] {
+        let path = format!("/blobs/{}", blob.sha256);
+        pair.site
+            .lie(move |asked, _, _| (asked == path).then(|| answer(503, &[], Vec::new())));
+        let told = told(pair.fetch(Part::Usr, "2", stock()).await.map(|_| ()));
+        assert!(told.contains("503 Service Unavailable"), "{told}");
+        assert_eq!(pair.asked(&usr.pack), 0);
+    }
+    pair.site.honest();
+    let memory = pair.fetch(Part::Usr, "2", stock()).await.unwrap();
+    assert!(memory.fetched < 20_000, "{}", memory.fetched);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -251,6 +252,25 @@ pub(crate) fn stalling_answer(
     let pieces = futures_util::stream::once(async { Ok::<_, std::io::Error>(bytes) });
     let pieces = pieces.chain(futures_util::stream::pending());
     streamed(status, headers, Body::from_stream(pieces), promised)
+}
+
+/// An answer of which, after the first `begun` bytes, one comes ten times a second.
+pub(crate) fn dripping_answer(
+    status: u16,
+    headers: &[(&str, String)],
+    bytes: Vec<u8>,
+    begun: usize,
+) -> Response {
+    let promised = bytes.len();
+    let drops = futures_util::stream::unfold((bytes, begun), async |(mut rest, taken)| {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let piece = rest.drain(..taken).collect::<Vec<u8>>();
+        Some((Ok::<_, std::io::Error>(piece), (rest, 1)))
+    });
+    streamed(status, headers, Body::from_stream(drops), promised)
 }
 
 fn streamed(status: u16, headers: &[(&str, String)], body: Body, promised: usize) -> Response {

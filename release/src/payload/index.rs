@@ -12,8 +12,9 @@ pub const SCHEMA: u32 = 1;
 /// The longest chunk, in bytes. A reader refuses longer ones, so that it knows how much memory a chunk takes.
 pub const LONGEST_CHUNK: u32 = 256 * 1024;
 
-/// The largest index that is unpacked, in bytes: enough for 100 GiB in chunks of the usual length.
-const LARGEST: u64 = 256 * 1024 * 1024;
+/// The largest index that is unpacked, in bytes: enough for 6 GiB in chunks of the usual length, while
+/// memory stays bounded.
+const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// The list of a file's chunks, in the file's order and without gaps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Files that hold zstd frames, as a kernel image holds its initrd: unpacked for the way, and pressed again at its end.
 //!
 //! A frame is unpacked only when pressing gives the same bytes again; the publisher has tried. A node whose zstd
-//! presses otherwise finds another digest, and fetches nothing twice: it fails before anything is changed.
+//! presses otherwise finds another digest, and fetches the file whole, as it is.
 
 use std::io::{self, Read, Write};
 

@@ -10,7 +10,7 @@ use crate::payload::index::{Index, decompress};
 pub const SCHEMA: u32 = 1;
 
 /// The largest document that is unpacked, in bytes.
-const LARGEST: u64 = 64 * 1024 * 1024;
+const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// The steps, in the order of the new file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use crate::payload::patch::Patch;
 use crate::payload::plan::{self, Task};
 use crate::repository::download::Download;
 use crate::repository::http::Http;
-use crate::repository::sources::{Sources, join};
+use crate::repository::sources::{Sources, join, turns};
 
 mod carry;
 
@@ -48,7 +48,8 @@ impl std::fmt::Debug for Stock {
 }
 
 impl Fetch {
-    /// Fetches the artifact's index and checks it; the patch's too, which is done without when it is not to be had.
+    /// Fetches the artifact's index and checks it; the patch's too, which is done without when the repository does not
+    /// have it. A fault that may pass is an error there, too: without its patch a node would fetch many times as much.
     pub(crate) async fn open(
         http: Http,
         sources: Arc<Sources>,
@@ -71,6 +72,7 @@ impl Fetch {
             fetch.documents += described.index.size;
             match fetch.read_patch(described).await {
                 Ok(patch) => fetch.patch = Some((patch, described.pack)),
+                Err(error) if turns::may_pass(&error) => return Err(error),
                 Err(error) => {
                     let chain = chain(&error);
                     tracing::warn!(%part, error = chain, "going on without the patch: {chain}");
@@ -122,11 +124,14 @@ impl Fetch {
         self.apart(assembly, finish).await.map(Assembly::into_sink)
     }
 
-    /// What the patch gives; it is no error when that is less than all.
+    /// What the patch gives; it is no error when that is less than all, unless a later try may get the rest.
     async fn patched(&self, assembly: Assembly, patch: &Patch, pack: &Blob) -> Result<Assembly> {
         let tasks = plan::by_patch(patch, assembly.wanted());
         let (assembly, problem) = self.pass(assembly, tasks, pack).await?;
         if let Some(problem) = problem {
+            if turns::may_pass(&problem) {
+                return Err(problem);
+            }
             let (part, chain) = (self.part, chain(&problem));
             tracing::warn!(%part, error = chain, "the patch does not give all: {chain}");
         }

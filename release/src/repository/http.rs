@@ -2,10 +2,12 @@
 //!
 //! Whom to ask, and when to ask again, is for [`sources`](super::sources).
 
+mod busy;
 mod network;
 mod pace;
 mod patience;
 mod retry_after;
+mod tempo;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,15 +16,17 @@ use acl_host::clock::Clock;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Client, Response};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::error::{Error, Result};
+use busy::Busy;
 use pace::Pace;
 use retry_after::retry_after;
 
 pub use network::{Network, Proxy};
 pub use patience::Patience;
+pub(crate) use tempo::Tempo;
 
 /// How much of one answer an HTTP/2 server may send before it is read, in bytes: with 40 ms to the server, 50 MB/s.
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
@@ -38,6 +42,7 @@ pub struct Http {
     patience: Patience,
     clock: Arc<dyn Clock>,
     pace: Option<Arc<Pace>>,
+    busy: Arc<Busy>,
 }
 
 impl Http {
@@ -55,6 +60,7 @@ impl Http {
             patience,
             clock,
             pace: network.bandwidth.map(pace),
+            busy: Arc::default(),
         })
     }
 
@@ -62,8 +68,13 @@ impl Http {
         &self.patience
     }
 
-    /// Asks once, for these bytes or for all. An answer that is not a success is an error.
+    /// Asks once, for these bytes or for all. An answer that is not a success is an error; a server that wants to be left
+    /// alone is not asked, and the error is what it answered.
     pub(crate) async fn ask(&self, url: &Url, bytes: Option<&Range<u64>>) -> Result<Response> {
+        if let Some((status, wait)) = self.busy.still(url, Instant::now()) {
+            let url = url.clone().into();
+            return Err(Error::Status { url, status, wait });
+        }
         let mut request = self.client.get(url.clone());
         if let Some(bytes) = bytes {
             request = request.header(
@@ -72,16 +83,17 @@ impl Http {
             );
         }
         let position = bytes.map_or(0, |bytes| bytes.start);
-        let sent = request.send().await;
+        let sent = timeout(self.patience.connect + self.patience.read, request.send()).await;
+        let sent = sent.map_err(|_elapsed| self.slow(url, position, 0))?;
         let response = sent.map_err(|source| unanswered(url, position, source))?;
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(Error::Status {
-            url: url.clone().into(),
-            status: response.status(),
-            wait: retry_after(response.headers(), self.clock.now()),
-        })
+        let status = response.status();
+        let wait = retry_after(response.headers(), self.clock.now());
+        self.busy.note(url, status, wait, Instant::now());
+        let url = url.clone().into();
+        Err(Error::Status { url, status, wait })
     }
 
     /// Asks once for a whole small document, of at most `limit` bytes.
@@ -90,13 +102,13 @@ impl Http {
     /// [`Error::Connect`], [`Error::Transfer`], [`Error::Status`]; [`Error::TooLong`].
     pub(crate) async fn document(&self, url: &Url, limit: u64) -> Result<Bytes> {
         let mut response = self.ask(url, None).await?;
-        let mut body = Vec::new();
+        let (mut body, mut tempo) = (Vec::new(), Tempo::default());
         loop {
-            let position = body.len() as u64;
-            let Some(piece) = self.piece(&mut response, url, position).await? else {
+            let at = (url, body.len() as u64);
+            let Some(piece) = self.piece(&mut response, at, &mut tempo).await? else {
                 return Ok(body.into());
             };
-            if position + piece.len() as u64 > limit {
+            if at.1 + piece.len() as u64 > limit {
                 return Err(Error::TooLong {
                     url: url.clone().into(),
                     limit,
@@ -107,18 +119,37 @@ impl Http {
         }
     }
 
-    /// The next bytes of an answer's body, which lie at `position` of the file; nothing at its end.
+    /// The next bytes of an answer's body, which lie at a position of the file; nothing at its end.
+    ///
+    /// Only the time that is waited for the server counts: not that of a limited bandwidth, or of a busy disk.
     pub(crate) async fn piece(
         &self,
         response: &mut Response,
-        url: &Url,
-        position: u64,
+        (url, position): (&Url, u64),
+        tempo: &mut Tempo,
     ) -> Result<Option<Bytes>> {
-        response.chunk().await.map_err(|source| Error::Transfer {
+        let begun = Instant::now();
+        let came = timeout(self.patience.read, response.chunk()).await;
+        let came = came.map_err(|_elapsed| self.slow(url, position, 0))?;
+        let came = came.map_err(|source| Error::Transfer {
             url: url.clone().into(),
             position,
             source: source.without_url(),
-        })
+        })?;
+        let length = came.as_ref().map_or(0, Bytes::len);
+        match tempo.too_slow(begun.elapsed(), length as u64, self.patience.read) {
+            Some(bytes) if came.is_some() => Err(self.slow(url, position, bytes)),
+            _ => Ok(came),
+        }
+    }
+
+    fn slow(&self, url: &Url, position: u64, bytes: u64) -> Error {
+        Error::Slow {
+            url: url.clone().into(),
+            position,
+            bytes,
+            seconds: self.patience.read.as_secs_f64(),
+        }
     }
 
     /// Waits until bytes that have come were allowed to.
@@ -136,7 +167,6 @@ fn builder(patience: &Patience) -> reqwest::ClientBuilder {
         .user_agent(concat!("acl/", env!("CARGO_PKG_VERSION")))
         .default_headers(identity)
         .connect_timeout(patience.connect)
-        .read_timeout(patience.read)
         .http2_initial_stream_window_size(STREAM_WINDOW)
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .redirect(reqwest::redirect::Policy::limited(5))

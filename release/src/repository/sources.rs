@@ -3,7 +3,7 @@
 //! Whichever gave what was asked for is asked first for the next thing, so that one that is down costs its time limit
 //! once. Nothing that comes from any of them is trusted; so whoever asks can check what came, and let the next one try.
 
-mod turns;
+pub(crate) mod turns;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -9,7 +9,7 @@ use reqwest::{Response, StatusCode, Version};
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::repository::http::{Http, content_length};
+use crate::repository::http::{Http, Tempo, content_length};
 
 /// An answer that is being read.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub(super) struct Answer {
     end: u64,
     /// The server sends the whole file, because it knows no ranges.
     whole: bool,
+    tempo: Tempo,
 }
 
 impl Answer {
@@ -53,6 +54,7 @@ impl Answer {
             position: start,
             end,
             whole,
+            tempo: Tempo::default(),
         })
     }
 
@@ -76,7 +78,8 @@ impl Answer {
             return Ok(0);
         }
         let (url, position) = (&self.url, self.position);
-        let Some(bytes) = http.piece(&mut self.response, url, position).await? else {
+        let piece = http.piece(&mut self.response, (url, position), &mut self.tempo);
+        let Some(bytes) = piece.await? else {
             return Err(Error::Cut {
                 url: url.clone().into(),
                 position,
@@ -158,6 +161,7 @@ mod tests {
                 position,
                 end: 20,
                 whole: false,
+                tempo: Tempo::default(),
             };
             let found = answer.take(&wanted).unwrap_or_default();
             assert_eq!(found, kept, "{position} {wanted:?}");

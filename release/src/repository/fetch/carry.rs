@@ -14,7 +14,7 @@ const WAITING: usize = 16;
 
 /// How a pass ended.
 pub(super) enum Ended {
-    /// Every task was carried out, or what it needs did not come.
+    /// Every task was carried out for which what it needs came.
     Done,
     /// The first chunk that was not what it should be; the tasks behind it were carried out.
     Chunk(usize, ChunkProblem),
@@ -54,15 +54,21 @@ fn work(
     mut pieces: mpsc::Receiver<(Bytes, u64)>,
 ) -> (Assembly, Ended) {
     let (mut buffer, mut ended) = (BytesMut::new(), Ended::Done);
+    let mut nothing_comes = false;
     for task in tasks {
         let bytes = task.bytes();
         let length = (bytes.end - bytes.start) as usize;
-        while buffer.len() < length {
+        while buffer.len() < length && !nothing_comes {
             let Some((piece, received)) = pieces.blocking_recv() else {
-                return (assembly, ended);
+                nothing_comes = true;
+                break;
             };
             assembly.sink().fetched(received);
             buffer.extend_from_slice(&piece);
+        }
+        // What needs nothing of the network is carried out all the same.
+        if nothing_comes && length > 0 {
+            continue;
         }
         let frame = buffer.split_to(length);
         match assembly.carry_out(task, &frame) {

@@ -3,7 +3,7 @@
 //! A fault that may pass (nobody there, a connection that breaks or stands still, a busy server) is the next address's
 //! chance, and this one is asked again in the next round. Any other fault (no such file, a wrong length, range, digest or
 //! signature) will not pass: this address is not asked again for this thing. An address that has given a part of it is
-//! asked once more, after the pause, before another is: connections break.
+//! asked once more, after the pause, before another is: connections break. One that is too slow is not.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(crate) struct Turns<'a> {
     wait: Duration,
     /// Whether the one whose turn it is gave something since it was asked.
     gave: bool,
+    /// How often one was too slow. It gives something each time, so that rounds alone would never end.
+    slow: u32,
 }
 
 /// What came of asking one address.
@@ -67,6 +69,7 @@ impl<'a> Turns<'a> {
             pause: patience.pause,
             wait: Duration::ZERO,
             gave: false,
+            slow: 0,
         }
     }
 
@@ -98,7 +101,9 @@ impl<'a> Turns<'a> {
             Fault::Passes(wait) => Some(wait),
             Fault::Stays => None,
         };
-        let once_more = std::mem::take(&mut self.gave) && wait.is_some() && self.rounds > 0;
+        let is_slow = matches!(error, Error::Slow { bytes: 1.., .. });
+        let gave = std::mem::take(&mut self.gave);
+        let once_more = gave && wait.is_some() && !is_slow && self.rounds > 0;
         self.wait = self.wait.max(wait.unwrap_or_default());
         let reason = chain(&error);
         self.tried[self.at] = Tried {
@@ -106,6 +111,15 @@ impl<'a> Turns<'a> {
             out: wait.is_none(),
             failure: Some(error),
         };
+        self.slow += u32::from(is_slow);
+        if self.slow
+            > self
+                .patience
+                .retries
+                .saturating_mul(self.tried.len() as u32)
+        {
+            return Err(self.give_up());
+        }
         let next = match self.following(|tried| !tried.asked) {
             Some(next) if !once_more => next,
             _ => self.next_round(once_more, &reason).await?,
@@ -167,9 +181,17 @@ impl<'a> Turns<'a> {
     }
 }
 
+/// Whether another try later may end otherwise, at every address that was asked.
+pub(crate) fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::Everywhere { failures } => failures.iter().all(may_pass),
+        error => matches!(fault(error), Fault::Passes(_)),
+    }
+}
+
 fn fault(error: &Error) -> Fault {
     match error {
-        Error::Connect { .. } | Error::Transfer { .. } | Error::Cut { .. } => {
+        Error::Connect { .. } | Error::Transfer { .. } | Error::Slow { .. } | Error::Cut { .. } => {
             Fault::Passes(Duration::ZERO)
         }
         Error::Status { status, wait, .. } => {

@@ -38,7 +38,7 @@ pub(super) async fn prepare(session: &mut Session) -> Result<u64, Error> {
     session.progress.begin(total.iter().sum());
     let files = StagedFiles::new(&session.machine.state_dir());
     files.make()?;
-    room::check(&session.machine, manifest)?;
+    room::check(&session.machine, found)?;
     let fetched = Fetched::default();
     files
         .fetch(found, Part::Signature, &session.progress, &fetched)

@@ -60,8 +60,7 @@ impl Unpressed {
         let mut plain = BufReader::with_capacity(PIECE, self.file);
         inner::press(&mut plain, &self.frames, &mut out)?;
         out.to.flush()?;
-        // Its content is in the other file now, or worth nothing.
-        std::fs::remove_file(self.path)?;
+        // The unpacked image stays until the release is armed: the disk may not have this one yet.
         match out.digester.finish() {
             digest if digest == self.sha256 => Ok(Ok(())),
             digest => Ok(Err(differs(digest, self.sha256))),
@@ -118,7 +117,7 @@ mod tests {
             sha256: Digest::of(&packed),
         };
         let pressed = unpressed.press().unwrap();
-        assert!(!path.exists());
+        assert!(path.exists());
         let same = std::fs::read(directory.path().join("uki")).unwrap() == packed;
         (pressed, same)
     }
