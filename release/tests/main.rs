@@ -15,6 +15,7 @@ mod program;
 mod proxy;
 mod publish;
 mod requests;
+mod reuse;
 mod server;
 mod site;
 mod tamper;

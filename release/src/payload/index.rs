@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::manifest::Form;
 use crate::payload::frame;
+use crate::payload::way::Way;
 
 /// The form of the document that this code writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -20,6 +21,8 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     schema: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    way: Option<Way>,
     chunks: Vec<Chunk>,
 }
 
@@ -85,8 +88,22 @@ impl Index {
     pub fn new(chunks: Vec<Chunk>) -> Self {
         Self {
             schema: SCHEMA,
+            way: None,
             chunks,
         }
+    }
+
+    /// The same, of chunks that were compressed in this way.
+    pub fn made(self, way: Way) -> Self {
+        Self {
+            way: Some(way),
+            ..self
+        }
+    }
+
+    /// How the chunks were compressed, all of them; none when the publisher did not say. Readers need not know.
+    pub fn way(&self) -> Option<Way> {
+        self.way
     }
 
     /// Reads an index that has the digest the manifest says, and checks it against the form that it describes.
@@ -218,6 +235,9 @@ mod tests {
     fn round_trip() {
         let bytes = index().format().unwrap();
         assert_eq!(Index::parse(&bytes, &form(100, 35)).unwrap(), index());
+        let made = index().made(Way::of(3));
+        let bytes = made.format().unwrap();
+        assert_eq!(Index::parse(&bytes, &form(100, 35)).unwrap(), made);
     }
 
     #[test]
@@ -257,6 +277,7 @@ mod tests {
             (
                 Index {
                     schema: 2,
+                    way: None,
                     chunks: vec![],
                 },
                 form(0, 0),

@@ -1,9 +1,10 @@
-//! From a file to its pack and index; compressed on two threads.
+//! From a file to its pack and index; what no older pack has is compressed, on two threads.
 
 use std::io::{self, Read, Write};
 
 use crate::digest::{Digest, Digester};
 use crate::payload::cut::cut;
+use crate::payload::earlier::Earlier;
 use crate::payload::index::{Chunk, Index};
 use crate::payload::threads::in_order;
 
@@ -24,6 +25,8 @@ pub struct Packed {
     pub pack_sha256: Digest,
     /// Where each chunk lies in the pack.
     pub index: Index,
+    /// How many of the chunks were taken from older packs; the others were compressed.
+    pub taken: usize,
 }
 
 /// A chunk on its way through a thread.
@@ -31,18 +34,24 @@ struct Pressed {
     sha256: Digest,
     plain: Vec<u8>,
     packed: Vec<u8>,
+    taken: bool,
 }
 
-/// Packs what `source` gives into `pack`. The same bytes and level give the same pack.
+/// Packs what `source` gives into `pack`, in the way of `earlier`. The same bytes and way give the same pack, whatever of
+/// it is taken from there.
 ///
 /// # Errors
 /// Those of reading, compressing and writing.
-pub fn pack<R: Read + Send, W: Write>(source: R, pack: &mut W, level: i32) -> io::Result<Packed> {
+pub fn pack<R: Read + Send, W: Write>(
+    source: R,
+    pack: &mut W,
+    earlier: &Earlier,
+) -> io::Result<Packed> {
     let (mut whole, mut written) = (Digester::default(), Digester::default());
-    let (mut chunks, mut size, mut offset) = (Vec::new(), 0, 0);
+    let (mut chunks, mut size, mut offset, mut taken) = (Vec::new(), 0, 0, 0);
     in_order(
         cut(source),
-        || presser(level),
+        || presser(earlier),
         |pressed: io::Result<Pressed>| {
             let pressed = pressed?;
             whole.update(&pressed.plain);
@@ -56,6 +65,7 @@ pub fn pack<R: Read + Send, W: Write>(source: R, pack: &mut W, level: i32) -> io
             };
             size += u64::from(chunk.length);
             offset += u64::from(chunk.packed);
+            taken += usize::from(pressed.taken);
             chunks.push(chunk);
             Ok(())
         },
@@ -65,23 +75,34 @@ pub fn pack<R: Read + Send, W: Write>(source: R, pack: &mut W, level: i32) -> io
         sha256: whole.finish(),
         pack_size: offset,
         pack_sha256: written.finish(),
-        index: Index::new(chunks),
+        index: Index::new(chunks).made(earlier.way()),
+        taken,
     })
 }
 
-/// What compresses the chunks of one thread; an error of reading goes the same way.
-fn presser(level: i32) -> impl FnMut(io::Result<Vec<u8>>) -> io::Result<Pressed> {
-    let mut zstd = zstd::bulk::Compressor::new(level);
+/// What compresses the chunks of one thread, or finds them compressed; an error of reading goes the same way.
+fn presser(earlier: &Earlier) -> impl FnMut(io::Result<Vec<u8>>) -> io::Result<Pressed> {
+    let mut zstd = zstd::bulk::Compressor::new(earlier.way().level);
     move |plain| {
         let plain = plain?;
+        let sha256 = Digest::of(&plain);
+        if let Some(packed) = earlier.frame(&plain, &sha256) {
+            return Ok(Pressed {
+                sha256,
+                plain,
+                packed,
+                taken: true,
+            });
+        }
         let zstd = zstd
             .as_mut()
             .map_err(|source| io::Error::new(source.kind(), source.to_string()))?;
         let packed = zstd.compress(&plain)?;
         Ok(Pressed {
-            sha256: Digest::of(&plain),
+            sha256,
             plain,
             packed,
+            taken: false,
         })
     }
 }
@@ -93,6 +114,11 @@ pub(super) fn length(bytes: &[u8]) -> io::Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::way::Way;
+
+    fn none(level: i32) -> Earlier {
+        Earlier::none(Way::of(level))
+    }
 
     #[test]
     fn a_pack_is_its_chunks_in_order_and_always_the_same() {
@@ -100,8 +126,11 @@ mod tests {
             .flat_map(|number| (number / 3).to_le_bytes())
             .collect();
         let (mut first, mut second) = (Vec::new(), Vec::new());
-        let packed = pack(file.as_slice(), &mut first, 3).unwrap();
-        assert_eq!(pack(file.as_slice(), &mut second, 3).unwrap(), packed);
+        let packed = pack(file.as_slice(), &mut first, &none(3)).unwrap();
+        assert_eq!(
+            pack(file.as_slice(), &mut second, &none(3)).unwrap(),
+            packed
+        );
         assert_eq!(first, second);
         assert_eq!(
             (packed.size, packed.sha256),
@@ -138,14 +167,16 @@ mod tests {
             }
         }
         assert_eq!(
-            pack(Broken(0), &mut Vec::new(), 1).unwrap_err().to_string(),
+            pack(Broken(0), &mut Vec::new(), &none(1))
+                .unwrap_err()
+                .to_string(),
             "bad sector"
         );
     }
 
     #[test]
     fn nothing_packs_to_nothing() {
-        let packed = pack(io::empty(), &mut Vec::new(), 1).unwrap();
+        let packed = pack(io::empty(), &mut Vec::new(), &none(1)).unwrap();
         assert_eq!(
             (packed.size, packed.pack_size, packed.index.chunks().len()),
             (0, 0, 0)

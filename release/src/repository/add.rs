@@ -1,6 +1,7 @@
 //! A build becomes a release of the repository: its files packed, patches from the releases before, its manifest signed.
 
 mod build;
+mod earlier;
 mod pack;
 mod patches;
 
@@ -43,8 +44,8 @@ impl Default for Effort {
 impl Publisher {
     /// Adds a build: the directory, or the description in it when it holds several. Returns the release's manifest.
     ///
-    /// What the repository has, whole, is not packed again. Nodes see nothing of it before it is promoted. `tell` is
-    /// called before each file.
+    /// What the repository has, whole, is not packed again, and chunks of it are not compressed again. Nodes see nothing
+    /// of it before it is promoted. `tell` is called before each file, and when one is packed.
     ///
     /// # Errors
     /// [`Error::Build`] when the build is not whole; [`Error::ReleaseExists`] when the version is taken by other
@@ -176,7 +177,18 @@ impl Publisher {
             let file = unpacked.map_or(file, |(_, file)| file);
             return Ok((artifact.clone(), New { file, index }));
         }
-        let pack = |file, expected| pack::pack_file(&self.store, &path, file, level, expected);
+        let earlier = earlier::find(&self.store, known, build, part, level);
+        let mut pack = |file: &File, expected| -> Result<_> {
+            let made = pack::pack_file(&self.store, &path, file, &earlier, expected);
+            let (form, packed) = made?;
+            let (chunks, taken) = (packed.index.chunks().len(), packed.taken);
+            tell(Doing::Packed {
+                part,
+                chunks,
+                taken,
+            });
+            Ok((form, packed.index))
+        };
         let (plain, index) = pack(&file, Some(sha256))?;
         let mut artifact = Artifact {
             size,

@@ -37,6 +37,11 @@ impl Add {
         };
         let manifest = publisher.add(&self.build, &effort, &mut |doing| match doing {
             Doing::Pack(part, size) => tracing::info!(%part, size, "packing"),
+            Doing::Packed {
+                part,
+                chunks,
+                taken,
+            } => tracing::info!(%part, chunks, taken, "packed"),
             Doing::Compare(part, from) => tracing::info!(%part, %from, "comparing"),
         })?;
         let bytes = manifest.download_size();

@@ -10,7 +10,8 @@ use tempfile::NamedTempFile;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::manifest::{Blob, Form, Inner};
-use crate::payload::index::Index;
+use crate::payload::earlier::Earlier;
+use crate::payload::pack::Packed;
 use crate::payload::{inner, pack};
 use crate::repository::store::Store;
 
@@ -42,12 +43,12 @@ pub(super) fn pack_file(
     store: &Store,
     path: &Path,
     mut file: &File,
-    level: i32,
+    earlier: &Earlier,
     expected: Option<Digest>,
-) -> Result<(Form, Index)> {
+) -> Result<(Form, Packed)> {
     let mut packed = || {
         file.rewind()?;
-        let (packed, pack) = write(store, |out| pack::pack(file, out, level))?;
+        let (packed, pack) = write(store, |out| pack::pack(file, out, earlier))?;
         if expected.is_some_and(|expected| packed.sha256 != expected) {
             return Err(io::Error::other("it changed while it was read"));
         }
@@ -60,7 +61,7 @@ pub(super) fn pack_file(
         index: put(store, &described)?,
         pack,
     };
-    Ok((form, packed.index))
+    Ok((form, packed))
 }
 
 /// Writes a blob, durably.
@@ -93,7 +94,7 @@ pub(super) trait Written {
     fn blob(&self) -> Blob;
 }
 
-impl Written for pack::Packed {
+impl Written for Packed {
     fn blob(&self) -> Blob {
         Blob {
             sha256: self.pack_sha256,

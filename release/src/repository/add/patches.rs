@@ -31,6 +31,15 @@ pub(super) struct New {
 pub enum Doing<'a> {
     /// A file of so many bytes is packed.
     Pack(Part, u64),
+    /// It is packed: so many of its chunks were taken from older packs, the others compressed.
+    Packed {
+        /// The file.
+        part: Part,
+        /// Its chunks.
+        chunks: usize,
+        /// Those taken.
+        taken: usize,
+    },
     /// A file is compared with that of an older release.
     Compare(Part, &'a Version),
 }
