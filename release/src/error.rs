@@ -223,6 +223,15 @@ pub enum Error {
         "release {version} for {arch} is in the repository already, with other content: give the new build a new version"
     )]
     ReleaseExists { version: Version, arch: String },
+    #[error(
+        "{} is damaged or missing, which is of {what} of release {version}, and made again it has other bytes: add the release with the `{option}` and the version of acl-release that it was added with, or restore the file from a copy", path.display()
+    )]
+    NotMended {
+        what: String,
+        version: Version,
+        option: &'static str,
+        path: PathBuf,
+    },
     #[error("the repository has no release {version}: run `acl-release add` first")]
     ReleaseMissing { version: Version },
     #[error("the repository has no channel '{channel}'; it has {}", known.join(", "))]
@@ -304,6 +313,7 @@ impl Error {
             | Self::Damaged { .. }
             | Self::Build { .. }
             | Self::ReleaseExists { .. }
+            | Self::NotMended { .. }
             | Self::ReleaseMissing { .. }
             | Self::ChannelMissing { .. }
             | Self::AlreadyPromoted { .. }

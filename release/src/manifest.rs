@@ -234,6 +234,18 @@ impl Artifact {
     }
 }
 
+impl Artifact {
+    /// The blobs of its forms.
+    pub(crate) fn blobs(&self) -> Vec<Blob> {
+        let unpacked = self.unpacked.iter();
+        let unpacked = unpacked.flat_map(|unpacked| [unpacked.index, unpacked.pack]);
+        [self.index, self.pack]
+            .into_iter()
+            .chain(unpacked)
+            .collect()
+    }
+}
+
 impl Base {
     /// Its bytes as it is compared.
     pub fn unpacked_size(&self) -> u64 {
@@ -250,6 +262,12 @@ fn unpacked_size(size: u64, inner: &[Inner]) -> u64 {
 }
 
 impl PatchFrom {
+    /// The blobs of its patches.
+    pub(crate) fn blobs(&self) -> [Blob; 4] {
+        let (usr, uki) = (&self.usr, &self.uki);
+        [usr.index, usr.pack, uki.index, uki.pack]
+    }
+
     /// The patch of an artifact, for those that have one.
     pub fn part(&self, part: Part) -> Option<&ArtifactPatch> {
         match part {

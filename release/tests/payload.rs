@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use acl_release::manifest::{Artifact, Manifest, Part};
 use acl_release::payload::assemble::Sink;
 use acl_release::payload::inner;
-use acl_release::repository::add::Doing;
+use acl_release::repository::add::{Doing, Effort};
 use acl_release::repository::fetch::Stock;
 
 use crate::site::{
@@ -351,6 +351,45 @@ async fn a_release_is_added_again_only_as_it_is() {
     assert_eq!(add("3", &mut tell).unwrap(), pair.manifest);
     assert!(std::fs::read(&path).unwrap() == whole);
     assert_eq!(compared, ["usr 1", "uki 1"]);
+    // Nor does it stay damaged without a word when patches are made otherwise, or none.
+    std::fs::remove_file(&path).unwrap();
+    let build = pair.site.path("builds/3");
+    let again = |effort: Effort| pair.site.publisher().add(&build, &effort, &mut |_| {});
+    let harder = Effort {
+        patch_level: 19,
+        ..EFFORT
+    };
+    let refused = error(again(harder));
+    assert_eq!(refused.who(), acl_host::Who::Operator);
+    let expected = format!(
+        "{} is damaged or missing, which is of the patch from 1 of release 3, and made again it has other bytes: add the \
+         release with the `--patch-level` and the version of acl-release that it was added with, or restore the file from a copy",
+        path.display()
+    );
+    assert_eq!(refused.to_string(), expected);
+    assert!(!path.exists());
+    let fewer = Effort {
+        patches: 0,
+        ..EFFORT
+    };
+    assert_eq!(again(fewer).unwrap(), pair.manifest);
+    assert!(std::fs::read(&path).unwrap() == whole);
+    let initrd = pair.manifest.artifacts.uki.unpacked.as_ref().unwrap().pack;
+    std::fs::remove_file(pair.site.path(&format!("repo/blobs/{}", initrd.sha256))).unwrap();
+    let harder = Effort {
+        level: 12,
+        ..EFFORT
+    };
+    let refused = told(again(harder));
+    let expected = format!(
+        "{} is damaged or missing, which is of uki of release 3",
+        initrd.sha256
+    );
+    assert!(
+        refused.contains(&expected) && refused.contains("`--level`"),
+        "{refused}"
+    );
+    assert_eq!(again(EFFORT).unwrap(), pair.manifest);
     build_of(&pair.site.path("builds"), "3", &noise(2, 4096), b"uki");
     let refused = told(add("3", &mut |_| {}).map(|_| ()));
     assert!(refused.contains("3 for x86-64"), "{refused}");

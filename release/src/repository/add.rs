@@ -1,5 +1,6 @@
 //! A build becomes a release of the repository: its files packed, patches from the releases before, its manifest signed.
 
+mod again;
 mod build;
 mod earlier;
 mod pack;
@@ -8,8 +9,8 @@ mod patches;
 use std::fs::File;
 use std::path::Path;
 
-use crate::error::{Error, Result};
-use crate::manifest::{Artifact, Artifacts, Manifest, Part, PatchFrom, SCHEMA, Unpacked};
+use crate::error::Result;
+use crate::manifest::{Artifact, Artifacts, Manifest, Part, SCHEMA, Unpacked};
 use crate::payload;
 use crate::repository::publish::{Change, Publisher};
 use crate::repository::store::{Metadata, digest, to_json};
@@ -48,8 +49,9 @@ impl Publisher {
     /// of it before it is promoted. `tell` is called before each file, and when one is packed.
     ///
     /// # Errors
-    /// [`Error::Build`] when the build is not whole; [`Error::ReleaseExists`] when the version is taken by other
-    /// content; those of keys and files.
+    /// [`Build`](crate::Error::Build) when the build is not whole; [`ReleaseExists`](crate::Error::ReleaseExists) when the
+    /// version is taken by other content; [`NotMended`](crate::Error::NotMended) when it is damaged and this effort does
+    /// not give the same bytes again; those of keys and files.
     pub fn add(
         &self,
         build: &Path,
@@ -81,40 +83,6 @@ impl Publisher {
             },
         )?;
         Ok(manifest)
-    }
-
-    /// The manifest of a release that is there, if it was made of this build; what of it is damaged is written anew.
-    fn again(
-        &self,
-        dir: &Path,
-        build: &Build,
-        (there, known): (&Manifest, &[Manifest]),
-        effort: &Effort,
-        tell: &mut dyn FnMut(Doing<'_>),
-    ) -> Result<Manifest> {
-        let taken = || Error::ReleaseExists {
-            version: build.version.clone(),
-            arch: build.arch.clone(),
-        };
-        let same = there.image_id == build.image_id
-            && there.root_hash == build.root_hash
-            && there.packages == build.packages;
-        let mut compared = Vec::new();
-        for part in Part::ALL {
-            let (artifact, new) = self.artifact(dir, build, part, known, effort.level, tell)?;
-            if !same || artifact != *there.artifacts.part(part) {
-                return Err(taken());
-            }
-            compared.push(new);
-        }
-        if let [usr, .., uki] = compared.as_slice() {
-            let damaged = |patch: &&PatchFrom| !self.has_patch(patch);
-            for patch in there.patches.iter().filter(damaged) {
-                let old = known.iter().filter(|old| old.version == patch.version);
-                self.patches(old, build, (usr, uki), effort, tell)?;
-            }
-        }
-        Ok(there.clone())
     }
 
     fn pack(
@@ -171,7 +139,7 @@ impl Publisher {
             .iter()
             .flat_map(|manifest| Part::ALL.map(|part| manifest.artifacts.part(part)))
             .filter(|artifact| (artifact.size, artifact.sha256) == (size, sha256))
-            .find(|artifact| self.has(artifact));
+            .find(|artifact| self.missing(&artifact.blobs()).is_none());
         if let Some(artifact) = there {
             let index = patches::read_index(&self.store, &artifact.comparable().1)?;
             let file = unpacked.map_or(file, |(_, file)| file);
@@ -207,18 +175,5 @@ impl Publisher {
             pack: form.pack,
         });
         Ok((artifact, New { file, index }))
-    }
-
-    /// Whether the repository has all of an artifact.
-    fn has(&self, artifact: &Artifact) -> bool {
-        [artifact.plain(), artifact.comparable().1]
-            .iter()
-            .all(|form| self.store.has(&form.index) && self.store.has(&form.pack))
-    }
-
-    fn has_patch(&self, patch: &PatchFrom) -> bool {
-        [&patch.usr, &patch.uki]
-            .iter()
-            .all(|patch| self.store.has(&patch.index) && self.store.has(&patch.pack))
     }
 }
