@@ -18,6 +18,7 @@ mod lies;
 mod live;
 mod mount;
 mod random;
+mod resume;
 mod story;
 mod volume;
 
@@ -35,7 +36,7 @@ use tempfile::TempDir;
 
 use self::{
     fate::Fate,
-    finish::{Failure, finish},
+    finish::{Failure, finish, put_name_back},
     random::Random,
     story::Story,
 };
@@ -46,6 +47,9 @@ static STORY: LazyLock<Story> = LazyLock::new(Story::tell);
 
 /// The variable with the path of a [`Plan`].
 const PLAN: &str = "ACL_POWERCUTS";
+
+/// Of so many cuts, one may need a hand.
+const BY_SHORT_NAME: u64 = 100;
 
 /// What to do.
 #[derive(Debug, Deserialize)]
@@ -64,7 +68,7 @@ struct Results {
     cuts: u64,
     lost: u64,
     unfinished: u64,
-    /// Of those that are neither: where a hand is needed, as the decision says.
+    /// Where a hand was needed, as the decision says; with it, each of them came to its goal, or is counted above.
     by_short_name: u64,
     seed: u64,
     failures: Vec<Failed>,
@@ -155,6 +159,8 @@ fn whatever_a_power_cut_leaves_boots_and_the_update_is_finished() {
         "seed {seed}: {cuts} cuts, {lost} lost, {unfinished} unfinished, {by_short_name} by a short name"
     );
     assert_eq!((lost, unfinished), (0, 0), "seed {seed}");
+    let most = 3 + cuts / BY_SHORT_NAME;
+    assert!(by_short_name <= most, "seed {seed}: more than {most}");
 }
 
 fn take(next: &AtomicU64, plan: &Plan) -> Option<u64> {
@@ -175,17 +181,23 @@ fn cut_once(story: &Story, plan: &Plan, number: u64, counts: &Counts) -> Option<
     volume.write(machine.path());
     let found = listing(machine.path());
     let node = Node::at(machine.path());
+    let go_on = || finish(&node, &story.site, &story.releases, goal);
     let ended = match after == episode.records.len() && !episode.is_kept(&volume) {
         true => Err(Failure::Lost("what was reported done is gone".into())),
-        false => finish(&node, &story.site, &story.releases, goal),
+        false => go_on(),
+    };
+    let ended = match ended {
+        Err(Failure::ByShortName) => {
+            counts.by_short_name.fetch_add(1, Ordering::Relaxed);
+            put_name_back(&node, &story.releases);
+            go_on()
+        }
+        ended => ended,
     };
     let (counter, problem) = match ended.err()? {
         Failure::Lost(problem) => (&counts.lost, problem),
         Failure::Unfinished(problem) => (&counts.unfinished, problem),
-        Failure::ByShortName => {
-            counts.by_short_name.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
+        Failure::ByShortName => (&counts.unfinished, "by a short name again".into()),
     };
     counter.fetch_add(1, Ordering::Relaxed);
     Some(Failed {

@@ -18,12 +18,12 @@ fn pair() -> (Site, Node, Manifest) {
     (site, node, manifest)
 }
 
-fn fetched(node: &Node) -> u64 {
+pub(crate) fn fetched(node: &Node) -> u64 {
     node.state()["update"]["bytes_fetched"].as_u64().unwrap()
 }
 
 /// The bytes of all lists that are fetched whatever the machine has.
-fn lists(manifest: &Manifest) -> u64 {
+pub(crate) fn lists(manifest: &Manifest) -> u64 {
     let (parts, patch) = (&manifest.artifacts, &manifest.patches[0]);
     let uki = parts.uki.comparable().1.index;
     [

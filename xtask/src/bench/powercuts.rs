@@ -52,6 +52,8 @@ struct Results {
     cuts: u64,
     lost: u64,
     unfinished: u64,
+    /// Where the name of a boot entry had to be put back by hand.
+    by_short_name: u64,
     failures: Vec<Failure>,
 }
 
@@ -93,10 +95,11 @@ impl Powercuts {
             cuts,
             lost,
             unfinished,
+            by_short_name,
             failures,
         } = results;
         say(format_args!(
-            "  {cuts} cuts: {lost} lost, {unfinished} unfinished"
+            "  {cuts} cuts: {lost} lost, {unfinished} unfinished, {by_short_name} after a name was put back by hand"
         ));
         for Failure { number, place } in failures {
             say(format_args!(

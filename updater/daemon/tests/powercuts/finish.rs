@@ -1,5 +1,7 @@
 //! Goes on with a machine after a power cut, until what was begun is done.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::firmware::Releases;
@@ -25,6 +27,22 @@ pub(crate) enum Failure {
     Unfinished(String),
     /// The release that runs came up by a short name, without a counter, and the agent says that its entry is missing.
     ByShortName,
+}
+
+/// What the hand does that is needed after [`Failure::ByShortName`]: the name is put back that the release had.
+pub(crate) fn put_name_back(node: &Node, releases: &Releases) {
+    let directory = node.esp().entries_directory();
+    for path in acl_host::file::list(&directory).unwrap() {
+        if is_short(&path) {
+            let version = releases.version_of(&acl_host::file::read(&path).unwrap());
+            let to = directory.join(format!("acl_{}.efi", version.unwrap()));
+            std::fs::rename(path, to).unwrap();
+        }
+    }
+}
+
+fn is_short(path: &Path) -> bool {
+    path.to_string_lossy().ends_with("~1.EFI")
 }
 
 /// More than any way takes.
@@ -107,8 +125,7 @@ fn once(node: &Node) -> Result<(), String> {
 /// The one state that takes a hand: a name's long part was lost between two sectors.
 fn is_by_short_name(node: &Node, told: &str) -> bool {
     let files = acl_host::file::list(node.esp().entries_directory()).unwrap();
-    let is_short = |path: &std::path::PathBuf| path.to_string_lossy().ends_with("~1.EFI");
-    files.iter().any(is_short) && told.contains("has no proven boot entry")
+    files.iter().any(|path| is_short(path)) && told.contains("has no proven boot entry")
 }
 
 fn unfinished(node: &Node, way: &[String], told: &str) -> Failure {

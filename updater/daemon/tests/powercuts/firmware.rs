@@ -86,6 +86,12 @@ impl Releases {
         Err("no boot entry starts".into())
     }
 
+    /// The release that a whole image is of.
+    pub(crate) fn version_of(&self, image: &[u8]) -> Option<&str> {
+        let found = self.0.iter().find(|release| release.image == image);
+        found.map(|release| &*release.version)
+    }
+
     /// No image that starts may name a slot that is not whole.
     fn no_mixture(&self, node: &Node) -> Result<(), String> {
         let listed = self.listed(node);

@@ -1,6 +1,6 @@
 //! The machine that is mounted: its files, what was done to them, and what its disks refuse.
 
-use std::{collections::BTreeMap, ffi::OsStr, time::UNIX_EPOCH};
+use std::{collections::BTreeMap, ffi::OsStr, ops::Range, time::UNIX_EPOCH};
 
 use fuser::{Errno, FileAttr, FileType, INodeNo};
 
@@ -12,7 +12,10 @@ use super::{
 /// A kind of call that may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Call {
+    /// Of a file.
     Read,
+    /// Of the names in a directory.
+    List,
     Write,
     /// A new name, another name, one less.
     Name,
@@ -39,6 +42,10 @@ pub(super) struct Live {
     pub(super) by_firmware: bool,
     pub(super) calls: BTreeMap<(Call, Medium), usize>,
     pub(super) fault: Option<Fault>,
+    /// The byte of the disk that it does not give back as it was written.
+    pub(super) rotten: Option<usize>,
+    /// What the fault was met at: the file, or the directory of a name.
+    pub(super) met: Vec<String>,
 }
 
 impl Live {
@@ -49,6 +56,8 @@ impl Live {
             by_firmware: false,
             calls: BTreeMap::new(),
             fault: None,
+            rotten: None,
+            met: Vec::new(),
         }
     }
 
@@ -61,10 +70,28 @@ impl Live {
         match self.fault {
             Some(fault) if (fault.call, fault.medium) == (call, medium) => {
                 let hits = made == fault.after || !fault.once && made > fault.after;
-                if hits { Err(fault.answer) } else { Ok(()) }
+                if !hits {
+                    return Ok(());
+                }
+                self.met.push(self.volume.path(ino));
+                Err(fault.answer)
             }
             _ => Ok(()),
         }
+    }
+
+    /// What is read of a file.
+    pub(super) fn read(&self, ino: Ino, range: Range<usize>) -> Vec<u8> {
+        let bytes = self.volume.bytes(ino);
+        let clip = |at: usize| at.min(bytes.len());
+        let mut read = bytes[clip(range.start)..clip(range.end)].to_vec();
+        let rotten = self.rotten.filter(|at| range.contains(at));
+        if let Some(at) = rotten
+            && self.volume.medium(ino) == Medium::Disk
+        {
+            read[at - range.start] ^= 1;
+        }
+        read
     }
 
     pub(super) fn act(&mut self, call: Call, ino: Ino, deed: Deed) -> Result<(), Errno> {

@@ -102,11 +102,17 @@ impl Mounted {
         std::mem::take(&mut self.live().calls)
     }
 
-    /// Let calls fail from now on.
-    pub(crate) fn fail(&self, fault: Option<Fault>) {
+    /// Let the disk give back one byte wrong from now on, or none.
+    pub(crate) fn rot(&self, at: Option<usize>) {
+        self.live().rotten = at;
+    }
+
+    /// Let calls fail from now on. Where those failed that were to fail until now.
+    pub(crate) fn fail(&self, fault: Option<Fault>) -> Vec<String> {
         let mut live = self.live();
         live.calls.clear();
         live.fault = fault;
+        std::mem::take(&mut live.met)
     }
 }
 
@@ -242,10 +248,8 @@ impl Filesystem for Served {
         if let Err(error) = live.ask(Call::Read, ino.0) {
             return reply.error(error);
         }
-        let bytes = live.volume.bytes(ino.0);
-        let from = usize::try_from(offset).map_or(bytes.len(), |at| at.min(bytes.len()));
-        let to = bytes.len().min(from + size as usize);
-        reply.data(&bytes[from..to]);
+        let from = usize::try_from(offset).unwrap();
+        reply.data(&live.read(ino.0, from..from + size as usize));
     }
 
     fn write(
@@ -289,7 +293,10 @@ impl Filesystem for Served {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        let live = self.live();
+        let mut live = self.live();
+        if let Err(error) = live.ask(Call::List, ino.0) {
+            return reply.error(error);
+        }
         let children = live.volume.children(ino.0).iter();
         for (number, (name, child)) in (1..).zip(children).skip(usize::try_from(offset).unwrap()) {
             let kind = live.attributes(*child).kind;

@@ -106,6 +106,20 @@ impl Volume {
             .try_fold(TOP, |dir, name| self.children(dir).get(name).copied())
     }
 
+    /// The path of a file or a directory; empty for one without a name.
+    pub(crate) fn path(&self, ino: Ino) -> String {
+        let named = self.nodes.iter().find_map(|(dir, node)| match &node.body {
+            Body::Directory(children) => {
+                let name = children.iter().find(|(_, child)| **child == ino)?.0;
+                Some((*dir, name))
+            }
+            Body::File(_) => None,
+        });
+        named.map_or_else(String::new, |(dir, name)| {
+            format!("{}/{name}", self.path(dir))
+        })
+    }
+
     /// The number that the next file gets.
     pub(crate) fn next(&self) -> Ino {
         self.next

@@ -2,6 +2,7 @@
 //! Each has a thread, so that the device and the processor work at the same time.
 
 use std::{
+    ops::Range,
     sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread::{self, ScopedJoinHandle},
 };
@@ -11,10 +12,7 @@ use acl_host::{
     verity::{LEAF_SPAN, Leaves, RootHash},
 };
 
-use super::{
-    SPAN,
-    windows::{WINDOW, Windows},
-};
+use super::{SPAN, windows::Windows};
 use crate::{effect::Error, machine::OtherSlot};
 
 /// Bytes that are read back at a time.
@@ -69,17 +67,15 @@ impl Passage {
         let (empty, pieces) = filled(READ);
         let usr = &self.usr;
         let direct = &usr.direct();
-        let length = self.length;
+        let windows = Windows::new(self.length);
         thread::scope(|scope| {
             let (arrived, used) = (self.arrived, self.empty);
-            let windows = Windows::new(length);
             let threads = [
                 scope.spawn(move || write(direct, windows, arrived, &used, &written)),
                 scope.spawn(move || flush(usr, whole, &durable)),
                 scope.spawn(move || {
                     let reader = Reader {
                         direct,
-                        length,
                         pieces,
                         full,
                     };
@@ -115,7 +111,7 @@ fn write(
     mut windows: Windows,
     arrived: Receiver<Arrived>,
     empty: &Sender<Piece>,
-    written: &Sender<u64>,
+    written: &Sender<Range<u64>>,
 ) -> Result<(), Error> {
     for arrived in arrived {
         let (offset, length) = match arrived {
@@ -140,10 +136,13 @@ fn write(
 }
 
 /// Makes windows durable, one after the other, and has memory forget them: they are of no use to the node.
-fn flush(usr: &Region, whole: Receiver<u64>, durable: &Sender<u64>) -> Result<(), Error> {
+fn flush(
+    usr: &Region,
+    whole: Receiver<Range<u64>>,
+    durable: &Sender<Range<u64>>,
+) -> Result<(), Error> {
     for window in whole {
-        let start = window * WINDOW;
-        let flushed = usr.clone().part(start..start + WINDOW).flush();
+        let flushed = usr.clone().part(window.clone()).flush();
         flushed.map_err(|source| Error::WriteSlot { source })?;
         if durable.send(window).is_err() {
             // The reader has an error to tell.
@@ -156,21 +155,20 @@ fn flush(usr: &Region, whole: Receiver<u64>, durable: &Sender<u64>) -> Result<()
 /// Reads windows.
 struct Reader<'a> {
     direct: &'a Direct,
-    length: u64,
     pieces: Receiver<Piece>,
     full: SyncSender<Piece>,
 }
 
 impl Reader<'_> {
-    fn run(self, flushed: Receiver<u64>) -> Result<(), Error> {
+    fn run(self, flushed: Receiver<Range<u64>>) -> Result<(), Error> {
         for window in flushed {
-            let (mut at, end) = (window * WINDOW, self.length.min((window + 1) * WINDOW));
-            while at < end {
+            let mut at = window.start;
+            while at < window.end {
                 let Ok(mut piece) = self.pieces.recv() else {
                     // Whoever hashes has an error to tell.
                     return Ok(());
                 };
-                let size = (end - at).min(READ);
+                let size = (window.end - at).min(READ);
                 let read = self.direct.read(at, size as usize, &mut piece);
                 read.map_err(|source| Error::ReadBack { source })?;
                 if self.full.send(piece).is_err() {
@@ -211,3 +209,6 @@ fn hash(
     write(&top.bytes, 0)?;
     Ok(top.root)
 }
+
+#[cfg(test)]
+mod tests;
