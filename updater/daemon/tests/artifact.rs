@@ -9,8 +9,8 @@ use acl_host::{
 };
 use acl_release::{manifest::Inner, payload::inner};
 
-/// Bytes of the file system.
-pub(crate) const USR: usize = 1024 * 1024;
+/// Bytes of the file system: more than are written at a time, and three windows that are flushed and read back.
+pub(crate) const USR: usize = 1536 * 1024;
 /// Bytes of the kernel.
 const UKI: usize = 100 * 1024;
 /// Bytes of the initrd, unpacked.

@@ -64,6 +64,20 @@ impl Episode {
         entries(&self.after) == entries(found) && state(&self.after) == state(found)
     }
 
+    /// Whether the disk was flushed when a part of the file system was written, and before the rest.
+    pub(crate) fn flushes_in_the_middle(&self) -> bool {
+        // What is smaller is the tree, the signature, or the table.
+        let is_much =
+            |deed: &&Deed| matches!(deed, Deed::Write { bytes, .. } if bytes.len() >= 128 * 1024);
+        let on_disk = self
+            .records
+            .iter()
+            .filter(|record| record.medium == Medium::Disk);
+        let deeds: Vec<_> = on_disk.map(|record| &record.deed).collect();
+        let between = deeds.split(|deed| matches!(deed, Deed::SyncFile { .. }));
+        between.filter(|part| part.iter().any(is_much)).count() > 1
+    }
+
     /// The place of a cut in words.
     pub(crate) fn place(&self, after: usize) -> String {
         let last = after.checked_sub(1).and_then(|at| self.records.get(at));
