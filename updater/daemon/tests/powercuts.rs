@@ -48,8 +48,8 @@ static STORY: LazyLock<Story> = LazyLock::new(Story::tell);
 /// The variable with the path of a [`Plan`].
 const PLAN: &str = "ACL_POWERCUTS";
 
-/// Of so many cuts, one may need a hand.
-const BY_SHORT_NAME: u64 = 100;
+/// Of so many cuts, one may need a hand, and one more. 3300 had none.
+const BY_SHORT_NAME: u64 = 1000;
 
 /// What to do.
 #[derive(Debug, Deserialize)]
@@ -159,7 +159,7 @@ fn whatever_a_power_cut_leaves_boots_and_the_update_is_finished() {
         "seed {seed}: {cuts} cuts, {lost} lost, {unfinished} unfinished, {by_short_name} by a short name"
     );
     assert_eq!((lost, unfinished), (0, 0), "seed {seed}");
-    let most = 3 + cuts / BY_SHORT_NAME;
+    let most = 1 + cuts / BY_SHORT_NAME;
     assert!(by_short_name <= most, "seed {seed}: more than {most}");
 }
 

@@ -98,7 +98,7 @@ fn a_slot_too_small() {
     let told = refused(&node, &[], 4);
     assert!(
         told.starts_with(
-            "the usr of release 2 has 1048576 bytes and partition 4 of the slot has 561152"
+            "the usr of release 2 has 1572864 bytes and partition 4 of the slot has 561152"
         ),
         "{told}"
     );
