@@ -77,7 +77,8 @@ mod tests {
         assert_eq!(windows.arrived(0, WINDOW - 10), whole(0..1));
         assert_eq!(windows.arrived(WINDOW + 10, WINDOW - 10), whole(1..2));
         assert_eq!(windows.arrived(2 * WINDOW, 3 * WINDOW), whole(2..5));
-        assert_eq!(windows.arrived(end - 1, 1), [8 * WINDOW..end]);
+        let last = 8 * WINDOW..end;
+        assert_eq!(windows.arrived(end - 1, 1), vec![last]);
     }
 
     #[test]
