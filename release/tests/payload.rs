@@ -271,7 +271,6 @@ async fn a_patch_that_is_damaged_or_gone_is_done_without() {
             assert!(memory.bytes == pair.built("3", Part::Usr), "{status}");
             // What stays is still taken from the old slot.
             let most = pair.manifest.artifacts.usr.pack.size / 4;
-
             assert!(memory.fetched < most, "{status}: {}", memory.fetched);
         }
     }

@@ -182,7 +182,11 @@ impl Machine {
     /// # Errors
     /// When QEMU does not answer.
     pub fn reset(&mut self) -> Result<()> {
-        self.qmp.execute("system_reset").map(|_| ())
+        self.qmp.execute("system_reset")?;
+        // What it said just before is still on its way; no boot comes to its shell in a second.
+        std::thread::sleep(Duration::from_secs(1));
+        self.shell.forget();
+        Ok(())
     }
 
     /// Reboots the machine in order, and waits for the boot after it.

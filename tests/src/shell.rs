@@ -78,6 +78,13 @@ impl Shell {
         Ok(())
     }
 
+    /// Forgets what was said until now: a boot that announced itself unheard is not the next one.
+    pub fn forget(&mut self) {
+        if let Some(boot) = &mut self.boot {
+            boot.begins = self.transcript.len();
+        }
+    }
+
     /// Runs `command` as root with /bin/bash.
     ///
     /// # Errors
@@ -179,6 +186,19 @@ mod tests {
         );
         shell.wait_for_boot(SOON).unwrap();
         assert_eq!(shell.boot.unwrap().id, "second");
+    }
+
+    #[test]
+    fn a_boot_that_nobody_waited_for_is_not_the_one_after_a_reset() {
+        let (mut shell, mut far, _directory) = shell();
+        far.write_all(b"acl-shell ready second\n").unwrap();
+        while shell.transcript.len() < 3 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        shell.forget();
+        far.write_all(b"acl-shell ready third\n").unwrap();
+        shell.wait_for_boot(SOON).unwrap();
+        assert_eq!(shell.boot.unwrap().id, "third");
     }
 
     #[test]
