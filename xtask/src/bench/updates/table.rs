@@ -76,7 +76,6 @@ pub(super) fn markdown(results: &Results) -> String {
 }
 
 fn figures(row: &Row, ours: Option<&Row>) -> String {
-    let mark = |is: bool, mark: &str| if is { mark } else { "" }.to_owned();
     let vm = mark(row.in_vm, "*");
     let kept = mark(row.publish_kept, "'");
     line([
@@ -100,6 +99,7 @@ fn ratios(row: &Row, ours: Option<&Row>) -> [String; 10] {
         true => "-".to_owned(),
         false => ratio(row, ours, of),
     };
+    let is_kept = row.publish_kept || ours.is_some_and(|ours| ours.publish_kept);
     [
         row.way.name().to_owned(),
         megabytes(row.bytes),
@@ -109,9 +109,17 @@ fn ratios(row: &Row, ours: Option<&Row>) -> [String; 10] {
         here(|row| row.stage_seconds),
         here(|row| row.cpu_seconds),
         here(|row| float(row.peak_kib)),
-        ratio(row, ours, |row| row.publish_seconds),
+        format!(
+            "{}{}",
+            mark(is_kept, "'"),
+            ratio(row, ours, |row| row.publish_seconds)
+        ),
         megabytes(row.publish_bytes),
     ]
+}
+
+fn mark(is: bool, mark: &'static str) -> &'static str {
+    if is { mark } else { "" }
 }
 
 fn ratio(row: &Row, ours: Option<&Row>, of: impl Fn(&Row) -> f64) -> String {
