@@ -17,7 +17,7 @@ const UPDATE: u64 = 80;
 const ON_TRIAL: u64 = 25;
 
 #[test]
-#[ignore = "takes 25 minutes: cargo test --release -p acl-tests --test promises -- --ignored --nocapture random"]
+#[ignore = "takes half an hour: cargo test --release -p acl-tests --test promises -- --ignored --nocapture random"]
 fn a_whole_release_boots_and_the_update_is_finished() -> Result<()> {
     let seed = u64::try_from(SystemClock.now().as_millisecond())?;
     progress("random-resets", format_args!("seed {seed}"));
