@@ -232,9 +232,7 @@ impl Artifact {
             None => (&[], self.plain()),
         }
     }
-}
 
-impl Artifact {
     /// The blobs of its forms.
     pub(crate) fn blobs(&self) -> Vec<Blob> {
         let unpacked = self.unpacked.iter();

@@ -2,7 +2,7 @@
 //!
 //! The node is a virtual machine. First a busy process for each of its processors runs in a slice of their own, as
 //! containers do, and the agent's slice gets one weight after the other; then a process reads the disk without end. What
-//! the kernel gave that slice is compared with what it had before the update.
+//! the kernel gave that slice is compared with what it has without an update: before it, and after it for the disk.
 
 use std::time::Duration;
 

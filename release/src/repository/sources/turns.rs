@@ -112,12 +112,7 @@ impl<'a> Turns<'a> {
             failure: Some(error),
         };
         self.slow += u32::from(is_slow);
-        if self.slow
-            > self
-                .patience
-                .retries
-                .saturating_mul(self.tried.len() as u32)
-        {
+        if self.slow as usize > self.patience.retries as usize * self.tried.len() {
             return Err(self.give_up());
         }
         let next = match self.following(|tried| !tried.asked) {
