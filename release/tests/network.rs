@@ -114,6 +114,19 @@ async fn a_busy_server_is_left_alone_as_it_asks() {
     }
 }
 
+/// What it does not have says nothing about the rest.
+#[tokio::test]
+async fn a_server_that_lacks_something_is_not_left_alone() {
+    let site = Site::new().await;
+    site.lie(|path, _, _| {
+        let header = ("retry-after", "3600".to_owned());
+        (path == "/metadata/2.root.json").then(|| answer(404, &[header], Vec::new()))
+    });
+    let opened = site.open_from("node", &[site.web.base()], http()).await;
+    opened.unwrap();
+    assert_eq!(site.asked("metadata/2.root.json"), 1);
+}
+
 /// It would answer, but it is not asked: not in this check, and not in the next one.
 #[tokio::test]
 async fn a_server_that_asks_for_longer_than_is_waited_is_not_asked_meanwhile() {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use acl_host::clock::Clock;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE};
-use reqwest::{Client, Response};
+use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
@@ -91,7 +91,9 @@ impl Http {
         }
         let status = response.status();
         let wait = retry_after(response.headers(), self.clock.now());
-        self.busy.note(url, status, wait, Instant::now());
+        if is_busy(status) {
+            self.busy.note(url, status, wait, Instant::now());
+        }
         let url = url.clone().into();
         Err(Error::Status { url, status, wait })
     }
@@ -170,6 +172,12 @@ fn builder(patience: &Patience) -> reqwest::ClientBuilder {
         .http2_initial_stream_window_size(STREAM_WINDOW)
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .redirect(reqwest::redirect::Policy::limited(5))
+}
+
+/// Whether a server that answers so may answer otherwise later.
+pub(crate) fn is_busy(status: StatusCode) -> bool {
+    let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
+    busy.contains(&status) || status.is_server_error()
 }
 
 /// A request that got no answer: nobody there, or a connection that broke.

@@ -9,12 +9,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use acl_host::error::chain;
-use reqwest::StatusCode;
 use url::Url;
 
 use super::Sources;
 use crate::error::{Error, Result};
-use crate::repository::http::Patience;
+use crate::repository::http::{Patience, is_busy};
 
 /// How far the addresses of a repository have been gone through for one thing.
 #[derive(Debug)]
@@ -189,15 +188,7 @@ fn fault(error: &Error) -> Fault {
         Error::Connect { .. } | Error::Transfer { .. } | Error::Slow { .. } | Error::Cut { .. } => {
             Fault::Passes(Duration::ZERO)
         }
-        Error::Status { status, wait, .. } => {
-            let busy =
-                [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(status);
-            if busy || status.is_server_error() {
-                Fault::Passes(*wait)
-            } else {
-                Fault::Stays
-            }
-        }
+        Error::Status { status, wait, .. } if is_busy(*status) => Fault::Passes(*wait),
         Error::KeepMetadata { .. }
         | Error::ClockWentBack { .. }
         | Error::TrustedRoot { .. }
@@ -212,6 +203,7 @@ fn fault(error: &Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reqwest::StatusCode;
 
     const BUSY: u16 = 503;
     const MISSING: u16 = 404;
