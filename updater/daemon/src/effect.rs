@@ -11,6 +11,7 @@ mod flush;
 mod kernel;
 mod mark_bad;
 mod name;
+mod noting;
 mod prepare;
 mod read_back;
 pub(crate) mod reboot;

@@ -8,7 +8,6 @@ use std::{
 };
 
 use acl_release::{
-    digest::Digester,
     manifest::{ArtifactPatch, Base, Part},
     payload::inner,
     repository::fetch::Stock,
@@ -16,14 +15,19 @@ use acl_release::{
 use tracing::warn;
 
 use super::{
-    Error, prepare,
-    sinks::{Fetched, Named, Writing},
-    staged_files::StagedFiles,
+    Error,
+    noting::{Noted, Noting},
+    prepare,
+    sinks::{Fetched, Named, Writing, at},
+    staged_files::{StagedFiles, Verified},
     uki,
     unpressed::Unpressed,
     write,
 };
-use crate::session::{Found, Session};
+use crate::{
+    machine,
+    session::{Found, Session},
+};
 
 /// Bytes that are read or written at a time.
 pub(super) const PIECE: usize = 256 * 1024;
@@ -43,14 +47,20 @@ pub(super) async fn fetch(
         return Ok(None);
     }
     let patch = found.patch().and_then(|patch| patch.part(Part::Uki));
-    if let (Some(patch), Some(old)) = (patch, running(session)) {
-        match patched(&files, found, patch, &old, fetched).await? {
+    if let Some(patch) = patch {
+        let made = match running(session) {
+            Ok(old) => patched(&files, found, patch, old, fetched).await?,
+            Err(error) => Err(acl_host::error::chain(&error)),
+        };
+        match made {
             Ok(unpressed) => {
                 let image = unpressed.outside().map_err(unpressed.failed())?;
                 check(image, found, unpressed.failed())?;
                 return Ok(Some(unpressed));
             }
-            Err(problem) => fetch_whole_for(&problem),
+            Err(problem) => {
+                fetch_whole_for(&format!("the running one cannot be compared: {problem}"))
+            }
         }
     }
     whole(session, found, fetched).await?;
@@ -125,12 +135,18 @@ fn check(
 }
 
 /// The image that boots the running release.
-fn running(session: &Session) -> Option<PathBuf> {
-    let running = session.machine.image().ok()?.version;
-    let esp = session.machine.esp().ok()?;
-    let entries = esp.entries().ok()?;
-    let entry = entries.iter().find(|e| e.version() == running.as_str())?;
-    Some(esp.path(entry))
+fn running(session: &Session) -> Result<PathBuf, machine::Error> {
+    let unread = |source| machine::Error::ReadEntries { source };
+    let version = session.machine.image()?.version;
+    let esp = session.machine.esp()?;
+    let entries = esp.entries().map_err(unread)?;
+    let entry = entries.iter().find(|e| e.version() == version.as_str());
+    let none = || acl_host::Error::NoEntry {
+        path: esp.entries_directory(),
+        version: version.to_string(),
+    };
+    let entry = entry.ok_or_else(none).map_err(unread)?;
+    Ok(esp.path(entry))
 }
 
 /// Makes the image of the old one; otherwise why it cannot be made of it.
@@ -138,22 +154,24 @@ async fn patched(
     files: &StagedFiles,
     found: &Found,
     patch: &ArtifactPatch,
-    old: &Path,
+    old: PathBuf,
     fetched: &Fetched,
 ) -> Result<Result<Unpressed, String>, Error> {
-    let (base, from, to) = (patch.base.clone(), old.to_owned(), files.old());
-    let unpacked = tokio::task::spawn_blocking(move || unpack(&base, &from, &to)).await?;
-    let unpacked = match unpacked.map_err(|source| Error::KeepPart {
-        path: files.old(),
-        source,
-    })? {
-        Ok(unpacked) => unpacked,
-        Err(error) => {
-            let old = old.display();
-            return Ok(Err(format!("{old} cannot be compared: {error}")));
-        }
-    };
     let (_, form) = found.manifest.artifacts.uki.comparable();
+    let (base, from, to) = (patch.base.clone(), old, files.old());
+    let unpacking = async {
+        let unpacked = tokio::task::spawn_blocking(move || unpack(&base, from, &to)).await?;
+        unpacked.map_err(|source| Error::KeepPart {
+            path: files.old(),
+            source,
+        })
+    };
+    let lists = write::open(found, Part::Uki, (&form, Some(patch)));
+    let (unpacked, lists) = tokio::join!(unpacking, lists);
+    let unpacked = match unpacked? {
+        Ok(unpacked) => unpacked,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
     let begun = files.unpacked();
     let keep = |source| Error::KeepPart {
         path: begun.clone(),
@@ -173,7 +191,7 @@ async fn patched(
         progress: None,
         fetched: fetched.clone(),
     };
-    write::fetch(found, Part::Uki, (&form, Some(patch)), stock, sink).await?;
+    write::run(lists?, stock, sink).await?;
     file.set_len(form.size).map_err(keep)?;
     Ok(Ok(Unpressed::new(
         file,
@@ -188,27 +206,23 @@ fn open(path: &Path, empty: bool) -> io::Result<File> {
     open.truncate(empty).open(path)
 }
 
-/// The old image with what is compressed in it unpacked, if it is the one that the patch is for; a file without a name.
-fn unpack(base: &Base, from: &Path, to: &Path) -> io::Result<io::Result<File>> {
-    let mut image = match open_base(base, from) {
-        Ok(image) => image,
-        Err(error) => return Ok(Err(error)),
-    };
-    let mut out = BufWriter::with_capacity(PIECE, open(to, true)?);
-    inner::unpack(&mut image, &base.inner, &mut out)?;
-    out.flush()?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+/// The old image with what is compressed in it unpacked, as a file without a name; otherwise why it is not the one that
+/// the patch is for, or cannot be read. The outer error is that of `to`.
+fn unpack(base: &Base, from: PathBuf, to: &Path) -> io::Result<io::Result<File>> {
+    let file = open(to, true)?;
     std::fs::remove_file(to)?;
-    Ok(Ok(file))
-}
-
-fn open_base(base: &Base, old: &Path) -> io::Result<BufReader<File>> {
-    let mut image = BufReader::with_capacity(PIECE, File::open(old)?);
-    let mut digester = Digester::default();
-    io::copy(&mut image, &mut digester)?;
-    if digester.finish() != base.sha256 {
-        return Err(io::Error::other("it is not the image that was published"));
+    let failed = Noted::default();
+    let unpacked = File::open(&from)
+        .map_err(|error| at(&from, &error))
+        .and_then(|image| {
+            let verified = Verified::new(image, from, base.sha256);
+            let mut image = BufReader::with_capacity(PIECE, verified);
+            let mut out = BufWriter::with_capacity(PIECE, Noting::new(&file, &failed));
+            inner::unpack(&mut image, &base.inner, &mut out)?;
+            out.flush()
+        });
+    match failed.take() {
+        Some(error) => Err(error),
+        None => Ok(unpacked.map(|()| file)),
     }
-    image.rewind()?;
-    Ok(image)
 }

@@ -118,12 +118,7 @@ impl StagedFiles {
             path: path.clone(),
             source,
         })?;
-        Ok(Verified {
-            file,
-            path,
-            digester: Some(Digester::default()),
-            expected: artifact.sha256,
-        })
+        Ok(Verified::new(file, path, artifact.sha256))
     }
 
     /// Remove them; what stays is overwritten by the next update.
@@ -134,13 +129,24 @@ impl StagedFiles {
     }
 }
 
-/// A reader that fails at its end when what it gave was not what the manifest says.
+/// A file that fails at its end when what it gave was not what the manifest says.
 #[derive(Debug)]
 pub(super) struct Verified {
     file: File,
     path: PathBuf,
     digester: Option<Digester>,
     expected: Digest,
+}
+
+impl Verified {
+    pub(super) fn new(file: File, path: PathBuf, expected: Digest) -> Self {
+        Self {
+            file,
+            path,
+            digester: Some(Digester::default()),
+            expected,
+        }
+    }
 }
 
 impl Read for Verified {
@@ -155,7 +161,8 @@ impl Read for Verified {
         }
         match self.digester.take().map(Digester::finish) {
             Some(found) if found != self.expected => Err(io::Error::other(format!(
-                "the kept copy has SHA-256 {found}, the manifest says {}",
+                "{} has SHA-256 {found}, the manifest says {}",
+                self.path.display(),
                 self.expected
             ))),
             _ => Ok(0),

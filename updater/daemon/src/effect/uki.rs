@@ -1,21 +1,18 @@
 //! Which root hash a unified kernel image boots.
 
-use std::{
-    cell::RefCell,
-    io::{self, Read, Seek, SeekFrom},
-};
+use std::io::{self, Read, Seek};
 
 use acl_host::{cmdline::Cmdline, verity::RootHash};
 use object::{Object, ObjectSection, ReadCache, read::pe::PeFile64};
 
+use super::noting::{Noted, Noting};
+
 /// The `usrhash=` in the section `.cmdline` of an image; otherwise what is wrong with the image. The outer error is the
 /// disk's.
 pub(super) fn root_hash(image: impl Read + Seek) -> io::Result<Result<RootHash, String>> {
-    let failed = RefCell::new(None);
-    let cache = ReadCache::new(Noting {
-        image,
-        failed: &failed,
-    });
+    // The parser only tells that something is missing.
+    let failed = Noted::default();
+    let cache = ReadCache::new(Noting::new(image, &failed));
     let found = root_hash_in(&cache);
     failed.take().map_or(Ok(found), Err)
 }
@@ -33,36 +30,4 @@ fn root_hash_in(cache: &ReadCache<Noting<'_, impl Read + Seek>>) -> Result<RootH
     cmdline
         .usrhash()
         .ok_or_else(|| "its command line has no usrhash=".to_owned())
-}
-
-/// Remembers why it could not be read: the parser only tells that something is missing.
-#[derive(Debug)]
-struct Noting<'f, R> {
-    image: R,
-    failed: &'f RefCell<Option<io::Error>>,
-}
-
-impl<R> Noting<'_, R> {
-    /// The error goes to whoever opened the file, the parser gets one that says the same.
-    fn noted<T>(&self, done: io::Result<T>) -> io::Result<T> {
-        done.map_err(|error| {
-            let kind = error.kind();
-            *self.failed.borrow_mut() = Some(error);
-            kind.into()
-        })
-    }
-}
-
-impl<R: Read> Read for Noting<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let done = self.image.read(buffer);
-        self.noted(done)
-    }
-}
-
-impl<R: Seek> Seek for Noting<'_, R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let done = self.image.seek(to);
-        self.noted(done)
-    }
 }

@@ -150,7 +150,11 @@ pub(super) async fn open(
 }
 
 /// Fetch what the lists name.
-async fn run(fetch: Fetch, stock: Stock, sink: impl Sink + 'static) -> Result<(), Error> {
+pub(super) async fn run(
+    fetch: Fetch,
+    stock: Stock,
+    sink: impl Sink + 'static,
+) -> Result<(), Error> {
     let fetched = fetch.run(stock, Box::new(sink)).await.map(drop);
     fetched.map_err(|source| Error::FetchRelease { source })
 }

@@ -188,19 +188,12 @@ fn is_named(ran: &Ran, fault: &Fault, may_succeed: bool, met: &[String]) -> Resu
     match ran.code {
         Some(0) if may_succeed && (is_told || may_be_missing(fault, met)) => Ok(()),
         Some(4) if is_told => Ok(()),
-        // The running image is unpacked into a file on ROOT, and that file is named whichever of the two fails.
-        Some(4) if is_unpacking(fault, ran, &answer) => Ok(()),
         code => Err(format!("met at {met:?}, exit code {code:?}: {}", ran.log)),
     }
 }
 
-fn is_unpacking(fault: &Fault, ran: &Ran, answer: &str) -> bool {
-    let told = format!("staging/uki.old: {answer}");
-    (fault.call, fault.medium) == (Call::Read, Medium::Esp) && ran.log.contains(&told)
-}
-
 /// What may be missing without a word: then it is made or fetched again, or told as unknown. No write, and no flush.
-const MAY_BE_MISSING: [(Medium, &str); 6] = [
+const MAY_BE_MISSING: [(Medium, &str); 5] = [
     // What is remembered of the repository, and the copies that are thrown away.
     (Medium::Root, "/root/var/lib/acl/updater/tuf"),
     // What an earlier try left, and the running image unpacked, which has no name.
@@ -209,15 +202,10 @@ const MAY_BE_MISSING: [(Medium, &str); 6] = [
     // Facts for the status.
     (Medium::Root, "/root/usr/lib/os-release"),
     (Medium::Root, "/root/usr/share/acl/packages.json"),
-    // Which entry the running release has: without it, the whole kernel image is fetched.
-    (Medium::Esp, "/root/efi/EFI/Linux"),
 ];
 
 fn may_be_missing(fault: &Fault, met: &[String]) -> bool {
-    let is_asked = match fault.medium {
-        Medium::Esp => fault.call == Call::List,
-        _ => matches!(fault.call, Call::Read | Call::List | Call::Name),
-    };
+    let is_asked = matches!(fault.call, Call::Read | Call::List | Call::Name);
     let is_one = |path: &String| {
         MAY_BE_MISSING.iter().any(|(medium, start)| {
             let same = match *start {
