@@ -31,6 +31,11 @@ impl Sample {
     }
 }
 
+/// The number in the middle, of at least one.
+pub(super) fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    middle(&sorted(numbers))
+}
+
 fn sorted(numbers: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut numbers: Vec<f64> = numbers.collect();
     numbers.sort_by(f64::total_cmp);

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::pair::Sides;
 use super::server::{Answer, Server};
 use super::way::Taken;
+use crate::bench::sample::median;
 
 const PIECE: usize = 1 << 20;
 
@@ -38,6 +39,8 @@ pub(super) struct Bounds {
 impl Bounds {
     /// Measures them for the update that our way took.
     pub(super) fn measure(taken: &Taken, sides: &Sides, scratch: &Path) -> Result<Self> {
+        // What the update left to be written is not to be waited for here.
+        rustix::fs::sync();
         let slot = scratch.join("bound.slot");
         let bounds = Self {
             fetch: fetch(&Server::serve(&taken.served)?, &taken.answers)?,
@@ -47,6 +50,17 @@ impl Bounds {
         };
         std::fs::remove_file(slot)?;
         Ok(bounds)
+    }
+
+    /// The median of each part.
+    pub(super) fn median(measured: &[Self]) -> Self {
+        let of = |part: fn(&Self) -> f64| median(measured.iter().map(part));
+        Self {
+            fetch: of(|bounds| bounds.fetch),
+            decompress_and_hash: of(|bounds| bounds.decompress_and_hash),
+            write: of(|bounds| bounds.write),
+            read_back: of(|bounds| bounds.read_back),
+        }
     }
 
     /// The slowest part, which staging cannot be faster than.

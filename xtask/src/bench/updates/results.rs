@@ -8,6 +8,8 @@ use super::image::Change;
 use super::pair::Pair;
 use super::way::{Taken, Way};
 use crate::bench::machine::Machine;
+use crate::bench::sample::Sample;
+use crate::bench::usage::Usage;
 
 /// Everything.
 #[derive(Debug, Serialize)]
@@ -46,21 +48,25 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(pair: Pair, way: Way, taken: &Taken) -> Self {
-        Self {
+    /// Of one run or more: what was fetched is the same in all; of times the median counts, of memory the most.
+    pub(super) fn new(pair: Pair, way: Way, runs: &[Taken]) -> Option<Self> {
+        let taken = runs.first()?;
+        let usages: Vec<Usage> = runs.iter().map(|run| run.usage).collect();
+        let sample = Sample::of(&usages);
+        Some(Self {
             pair,
             way,
             bytes: taken.traffic.bytes,
             usr_bytes: taken.usr,
             requests: taken.traffic.requests,
-            stage_seconds: taken.usage.seconds,
-            cpu_seconds: taken.usage.processor,
-            peak_kib: taken.usage.peak / 1024,
+            stage_seconds: sample.median,
+            cpu_seconds: sample.processor,
+            peak_kib: sample.peak / 1024,
             in_vm: taken.in_vm,
             publish_seconds: taken.published.cost.seconds,
             publish_kept: taken.published.kept,
             publish_bytes: taken.published.cost.bytes,
-        }
+        })
     }
 }
 

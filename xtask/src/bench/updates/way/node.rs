@@ -51,8 +51,9 @@ impl Node {
         let config = format!("server = \"{server}/\"\nchannel = \"{CHANNEL}\"\n");
         node.put("etc/acl/updater.d/50-bench.toml", config.as_bytes())?;
         node.put("etc/acl/trust/root.json", &repository.root()?)?;
-        // The agent's flushes are to find nothing but its own.
+        // The agent's flushes are to find nothing but its own, and no node has in memory what it does not use.
         rustix::fs::sync();
+        node.forget_other_slot()?;
         Ok(node)
     }
 
@@ -141,6 +142,16 @@ impl Node {
             }
         }
         Ok(table.write()?)
+    }
+
+    fn forget_other_slot(&self) -> Result<()> {
+        let table = Table::read(&self.disk)?;
+        let [_, other] = slot::both(&table)?;
+        let disk = Disk::open(&self.disk)?;
+        for partition in [other.usr, other.verity] {
+            disk.region("the other slot", partition.range())?.forget();
+        }
+        Ok(())
     }
 
     /// What the kernel and `/usr` say when the release runs, and its boot entry.
