@@ -220,12 +220,19 @@ fn a_slot_reads_back_as_what_was_written() {
 #[test]
 fn one_flipped_bit_anywhere_is_seen() {
     let slot = Written::new(300);
-    // Of the data, each leaf's first and last bytes: a changed block changes the top of the tree first.
-    for offset in [0, 127 * 4096 + 4095, 128 * 4096, 300 * 4096 - 1] {
+    // Of the data, and the leaf over it: behind superblock and top.
+    for (offset, leaf) in [
+        (0, 2),
+        (127 * 4096 + 4095, 2),
+        (128 * 4096, 3),
+        (300 * 4096 - 1, 4),
+    ] {
         slot.flip(slot.usr.start + offset);
+        let told = chain(&slot.read_back().unwrap_err());
+        let at = leaf * 4096;
         assert_eq!(
-            chain(&slot.read_back().unwrap_err()),
-            "the verity tree does not fit the data at byte 4096 of the tree"
+            told,
+            format!("the verity tree does not fit the data at byte {at} of the tree")
         );
         slot.flip(slot.usr.start + offset);
     }
@@ -253,11 +260,11 @@ fn a_superblock_that_lies_is_seen() {
     for (offset, expected) in [
         (
             88,
-            "the verity tree does not fit the data at byte 4096 of the tree",
+            "the verity tree does not fit the data at byte 8192 of the tree",
         ),
         (
             72,
-            "the verity tree does not fit the data at byte 4096 of the tree",
+            "the verity tree does not fit the data at byte 16384 of the tree",
         ),
         (
             79,

@@ -11,6 +11,7 @@ use crate::manifest::Part;
 use crate::payload::assemble::ChunkProblem;
 use crate::payload::index::IndexProblem;
 use crate::payload::patch::PatchProblem;
+use crate::repository::sources::turns;
 use crate::version::Version;
 
 /// The result of an action on releases.
@@ -285,6 +286,12 @@ impl Error {
     /// Whether whoever takes the chunks has failed, and not the server.
     pub fn is_sink(&self) -> bool {
         matches!(self, Self::Sink { .. })
+    }
+
+    /// Whether the repository answers, and what is asked for is not there or not as it should be, so that another try
+    /// would end the same way.
+    pub fn is_lacking(&self) -> bool {
+        turns::is_lacking(self)
     }
 
     /// What each address of a repository failed with, in their order; of one address, that itself.

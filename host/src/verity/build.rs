@@ -58,15 +58,7 @@ pub fn build(data: &(impl ReadAt + ?Sized), parameters: &Parameters) -> Result<T
     if length == 0 || !length.is_multiple_of(BLOCK as u64) {
         return Err(Error::OddLength { length });
     }
-    build_over(data, length / BLOCK as u64, parameters)
-}
-
-/// Makes the tree over the first `blocks` blocks of `data`.
-pub(super) fn build_over(
-    data: &(impl ReadAt + ?Sized),
-    blocks: u64,
-    parameters: &Parameters,
-) -> Result<Tree> {
+    let blocks = length / BLOCK as u64;
     let mut salted = Context::new(&SHA256);
     salted.update(&parameters.salt);
     let superblock = Superblock {
@@ -106,18 +98,31 @@ impl Tree {
 }
 
 /// The digests of all data blocks, one behind the other; each thread takes a run of whole leaves.
-fn hash_data(data: &(impl ReadAt + ?Sized), blocks: u64, salted: &Context) -> Result<Vec<u8>> {
+pub(super) fn hash_data(
+    data: &(impl ReadAt + ?Sized),
+    blocks: u64,
+    salted: &Context,
+) -> Result<Vec<u8>> {
     let leaves = blocks.div_ceil(FAN as u64);
     let share = leaves.div_ceil(THREADS) * FAN as u64;
     let mut digests = vec![0; blocks as usize * DIGEST];
+    let shares = digests.chunks_mut(share as usize * DIGEST);
+    in_parallel(shares, |number, digests| {
+        hash_run(data, number as u64 * share, digests, salted)
+    })?;
+    Ok(digests)
+}
+
+/// Does the same with each share, on a thread of its own.
+pub(super) fn in_parallel<'s>(
+    shares: impl Iterator<Item = &'s mut [u8]>,
+    work: impl Fn(usize, &mut [u8]) -> Result<()> + Sync,
+) -> Result<()> {
+    let work = &work;
     std::thread::scope(|scope| {
-        let workers: Vec<_> = digests
-            .chunks_mut(share as usize * DIGEST)
+        let workers: Vec<_> = shares
             .enumerate()
-            .map(|(number, digests)| {
-                let first = number as u64 * share;
-                scope.spawn(move || hash_run(data, first, digests, salted))
-            })
+            .map(|(number, share)| scope.spawn(move || work(number, share)))
             .collect();
         workers
             .into_iter()
@@ -125,12 +130,11 @@ fn hash_data(data: &(impl ReadAt + ?Sized), blocks: u64, salted: &Context) -> Re
                 Ok(result) => result,
                 Err(panic) => std::panic::resume_unwind(panic),
             })
-    })?;
-    Ok(digests)
+    })
 }
 
 /// Fills `digests` with those of the data blocks from `first` on, one leaf's worth at a read.
-fn hash_run(
+pub(super) fn hash_run(
     data: &(impl ReadAt + ?Sized),
     first: u64,
     digests: &mut [u8],

@@ -2,20 +2,21 @@
 
 use ring::digest::{Context, SHA256};
 
-use super::build::{build_over, hash_blocks, unreadable};
+use super::build::{Tree, hash_blocks, hash_data, hash_run, in_parallel, unreadable};
 use super::superblock::Superblock;
-use super::{BLOCK, DIGEST, Parameters, ReadAt, RootHash, levels};
+use super::{BLOCK, DIGEST, FAN, ReadAt, RootHash, THREADS, levels};
 use crate::error::{Error, Result};
 
 /// Reads back `data` and `tree` (two partitions, each at least as long as its content), makes the tree over the data
-/// anew with the salt found and compares it with the stored one. Returns the root hash of what the disk gave.
+/// anew with the salt found and compares it with the stored one, in little memory: 1/16384 of the data. Returns the root hash
+/// of what the disk gave.
 ///
 /// Nothing that the disk holds is trusted: whatever was changed, the root hash that is returned is another one or the
 /// trees differ. The caller compares the root hash with the one it was promised, or calls [`check`].
 ///
 /// # Errors
 /// [`Error::VeritySuperblock`] when the tree does not start with ours or counts more data than there is,
-/// [`Error::VerityMismatch`] with the first block of the tree that differs, [`Error::ReadVerity`].
+/// [`Error::VerityMismatch`] with a block of the tree that differs, [`Error::ReadVerity`].
 pub fn verify(data: &(impl ReadAt + ?Sized), tree: &(impl ReadAt + ?Sized)) -> Result<RootHash> {
     let mut first = [0; BLOCK];
     tree.read_exact_at(&mut first, 0).map_err(unreadable)?;
@@ -29,13 +30,49 @@ pub fn verify(data: &(impl ReadAt + ?Sized), tree: &(impl ReadAt + ?Sized)) -> R
             ),
         });
     }
-    let parameters = Parameters {
-        salt: superblock.salt,
-        uuid: superblock.uuid,
+    let levels = levels(superblock.blocks);
+    let mut salted = Context::new(&SHA256);
+    salted.update(&superblock.salt);
+    let lowest = levels.first().copied().unwrap_or_default();
+    let upper: u64 = levels.iter().skip(1).sum();
+    let digests = match lowest {
+        0 => hash_data(data, superblock.blocks, &salted)?,
+        _ => check_leaves(data, tree, (superblock.blocks, 1 + upper), &salted)?,
     };
-    let made = build_over(data, superblock.blocks, &parameters)?;
-    compare(&made.bytes, tree)?;
-    Ok(made.root)
+    let top = Tree::grow(&superblock, digests, levels.into_iter().skip(1), &salted)?;
+    compare(&top.bytes, tree)?;
+    Ok(top.root)
+}
+
+/// Makes the leaf blocks over `blocks` of data, by two threads, and compares them with those that begin at block `begin`
+/// of the tree; their digests.
+fn check_leaves(
+    data: &(impl ReadAt + ?Sized),
+    tree: &(impl ReadAt + ?Sized),
+    (blocks, begin): (u64, u64),
+    salted: &Context,
+) -> Result<Vec<u8>> {
+    let check = |leaf: u64, digest: &mut [u8]| {
+        let (first, offset) = (leaf * FAN as u64, (begin + leaf) * BLOCK as u64);
+        let mut made = vec![0; (blocks - first).min(FAN as u64) as usize * DIGEST];
+        hash_run(data, first, &mut made, salted)?;
+        made.resize(BLOCK, 0);
+        compare_block(&made, tree, offset)?;
+        digest.copy_from_slice(&hash_blocks(&made, salted));
+        Ok(())
+    };
+    let leaves = blocks.div_ceil(FAN as u64);
+    let mut digests = vec![0; leaves as usize * DIGEST];
+    let share = leaves.div_ceil(THREADS);
+    in_parallel(
+        digests.chunks_mut(share as usize * DIGEST),
+        |number, digests| {
+            let leaves = number as u64 * share..;
+            let mut each = leaves.zip(digests.chunks_mut(DIGEST));
+            each.try_for_each(|(leaf, digest)| check(leaf, digest))
+        },
+    )?;
+    Ok(digests)
 }
 
 /// As [`verify`], and the root hash is `expected`.
@@ -116,14 +153,16 @@ fn hex(digest: &[u8]) -> String {
 }
 
 fn compare(made: &[u8], tree: &(impl ReadAt + ?Sized)) -> Result<()> {
+    let mut blocks = made.chunks(BLOCK).enumerate();
+    blocks.try_for_each(|(number, block)| compare_block(block, tree, (number * BLOCK) as u64))
+}
+
+fn compare_block(made: &[u8], tree: &(impl ReadAt + ?Sized), offset: u64) -> Result<()> {
     let mut stored = [0; BLOCK];
-    for (number, block) in made.chunks(BLOCK).enumerate() {
-        let offset = (number * BLOCK) as u64;
-        tree.read_exact_at(&mut stored, offset)
-            .map_err(unreadable)?;
-        if block != stored {
-            return Err(Error::VerityMismatch { offset });
-        }
+    tree.read_exact_at(&mut stored, offset)
+        .map_err(unreadable)?;
+    if made == stored {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::VerityMismatch { offset })
 }

@@ -3,7 +3,8 @@
 //! A fault that may pass (nobody there, a connection that breaks or stands still, a busy server) is the next address's
 //! chance, and this one is asked again in the next round. Any other fault (no such file, a wrong length, range, digest or
 //! signature) will not pass: this address is not asked again for this thing. An address that has given a part of it is
-//! asked once more, after the pause, before another is: connections break. One that is too slow is not.
+//! asked once more, after the pause, before another is: connections break. One that is too slow, or asks to be left alone,
+//! is not.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -102,7 +103,8 @@ impl<'a> Turns<'a> {
         };
         let is_slow = matches!(error, Error::Slow { bytes: 1.., .. });
         let gave = std::mem::take(&mut self.gave);
-        let once_more = gave && wait.is_some() && !is_slow && self.rounds > 0;
+        // One that has asked to be left alone is not asked, and one that is slow would be slow again.
+        let once_more = gave && wait == Some(Duration::ZERO) && !is_slow && self.rounds > 0;
         self.wait = self.wait.max(wait.unwrap_or_default());
         let reason = chain(&error);
         self.tried[self.at] = Tried {
@@ -183,6 +185,14 @@ pub(crate) fn may_pass(error: &Error) -> bool {
     }
 }
 
+/// Whether no address that was asked has it right.
+pub(crate) fn is_lacking(error: &Error) -> bool {
+    match error {
+        Error::Everywhere { failures } => failures.iter().all(is_lacking),
+        error => fault(error) == Fault::Stays,
+    }
+}
+
 fn fault(error: &Error) -> Fault {
     match error {
         Error::Connect { .. } | Error::Transfer { .. } | Error::Slow { .. } | Error::Cut { .. } => {
@@ -214,6 +224,15 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             wait: Duration::ZERO,
         }
+    }
+
+    /// With `Retry-After`.
+    fn busy_for(seconds: u64) -> Error {
+        let Error::Status { url, status, .. } = status(BUSY) else {
+            unreachable!()
+        };
+        let wait = Duration::from_secs(seconds);
+        Error::Status { url, status, wait }
     }
 
     /// Who is asked when each one in turn fails like this, after it gave something where that is said; ends when all gave up.
@@ -260,6 +279,19 @@ mod tests {
         ] {
             assert_eq!(asked(retries, &answers).await, expected, "{answers:?}");
         }
+    }
+
+    /// No time passes: a mirror has its turn.
+    #[tokio::test]
+    async fn who_gave_a_part_and_wants_to_be_left_alone_is() {
+        let patience = Patience::default();
+        let sources = Sources::parse(["http://a", "http://b"]).unwrap();
+        let mut turns = sources.turns(&patience);
+        turns.gave();
+        let failed = turns.failed(busy_for(600));
+        let in_time = tokio::time::timeout(Duration::from_secs(5), failed).await;
+        in_time.unwrap().unwrap();
+        assert_eq!(turns.base().as_str(), "http://b/");
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use acl_host::error::chain;
 use acl_release::{
     manifest::{ArtifactPatch, Base, Part},
     payload::inner,
@@ -50,7 +51,7 @@ pub(super) async fn fetch(
     if let Some(patch) = patch {
         let made = match running(session) {
             Ok(old) => patched(&files, found, patch, old, fetched).await?,
-            Err(error) => Err(acl_host::error::chain(&error)),
+            Err(error) => Err(incomparable(&chain(&error))),
         };
         match made {
             Ok(unpressed) => {
@@ -58,9 +59,7 @@ pub(super) async fn fetch(
                 check(image, found, unpressed.failed())?;
                 return Ok(Some(unpressed));
             }
-            Err(problem) => {
-                fetch_whole_for(&format!("the running one cannot be compared: {problem}"))
-            }
+            Err(problem) => fetch_whole_for(&problem),
         }
     }
     whole(session, found, fetched).await?;
@@ -170,7 +169,11 @@ async fn patched(
     let (unpacked, lists) = tokio::join!(unpacking, lists);
     let unpacked = match unpacked? {
         Ok(unpacked) => unpacked,
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(error) => return Ok(Err(incomparable(&error.to_string()))),
+    };
+    let lists = match unless_lacking(lists)? {
+        Ok(lists) => lists,
+        Err(problem) => return Ok(Err(problem)),
     };
     let begun = files.unpacked();
     let keep = |source| Error::KeepPart {
@@ -191,13 +194,27 @@ async fn patched(
         progress: None,
         fetched: fetched.clone(),
     };
-    write::run(lists?, stock, sink).await?;
+    if let Err(problem) = unless_lacking(write::run(lists, stock, sink).await)? {
+        return Ok(Err(problem));
+    }
     file.set_len(form.size).map_err(keep)?;
     Ok(Ok(Unpressed::new(
         file,
         files,
         &found.manifest.artifacts.uki,
     )))
+}
+
+/// Without what the repository lacks or has wrong the image can still be had whole, as it is.
+fn unless_lacking<T>(fetched: Result<T, Error>) -> Result<Result<T, String>, Error> {
+    match fetched {
+        Err(Error::FetchRelease { source }) if source.is_lacking() => Ok(Err(chain(&source))),
+        fetched => fetched.map(Ok),
+    }
+}
+
+fn incomparable(problem: &str) -> String {
+    format!("the running one cannot be compared: {problem}")
 }
 
 fn open(path: &Path, empty: bool) -> io::Result<File> {
