@@ -20,6 +20,19 @@ pub struct Esp {
     root: PathBuf,
 }
 
+/// A kernel image that lies on the ESP and is no entry yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    entry: EntryName,
+}
+
+impl Written {
+    /// The version of its release.
+    pub fn version(&self) -> &str {
+        self.entry.version()
+    }
+}
+
 /// Kept free beside the entry itself: the directory may grow by a cluster or two.
 const RESERVE: u64 = 64 * 1024;
 
@@ -94,14 +107,11 @@ impl Esp {
         self.entries_directory().join(entry.to_string())
     }
 
-    /// Writes the kernel image for `version` and makes it the entry of a release on trial with `tries` boots.
-    ///
-    /// `image` must give exactly `size` bytes and fail when they are not the right ones: the entry gets its name only
-    /// after the last byte. An entry that the version had before goes away. Returns the name of the new entry.
+    /// Writes the kernel image for `version` and makes it the entry of a release on trial with `tries` boots: as
+    /// [`write`](Self::write) and [`arm_written`](Self::arm_written).
     ///
     /// # Errors
-    /// [`Error::EntryVersion`] and [`Error::EspFull`] before anything is changed; [`Error::WriteFile`], with the error
-    /// of `image` too; [`Error::ShortEntry`]; [`Error::RenameFile`], [`Error::RemoveFile`], [`Error::Sync`].
+    /// Theirs.
     pub fn arm(
         &self,
         version: &str,
@@ -109,19 +119,44 @@ impl Esp {
         size: u64,
         tries: u32,
     ) -> Result<EntryName> {
+        self.arm_written(self.write(version, image, size, tries)?)
+    }
+
+    /// Writes the kernel image for `version`, durably, under a name that no boot loader looks at. What was written so
+    /// before goes away.
+    ///
+    /// `image` must give exactly `size` bytes and fail when they are not the right ones.
+    ///
+    /// # Errors
+    /// [`Error::EntryVersion`] and [`Error::EspFull`] before anything is changed; [`Error::WriteFile`], with the error
+    /// of `image` too; [`Error::ShortEntry`]; [`Error::RemoveFile`].
+    pub fn write(
+        &self,
+        version: &str,
+        image: &mut dyn Read,
+        size: u64,
+        tries: u32,
+    ) -> Result<Written> {
         let entry = EntryName::on_trial(version, tries)?;
-        let path = self.path(&entry);
+        let temporary = file::temporary(&self.path(&entry));
         self.remove_leftovers()?;
         self.require_space(size)?;
-        let temporary = file::temporary(&path);
         let written = write_image(&temporary, version, image, size);
         if written.is_err() {
             // The first error is the one to tell; leftovers are removed by the next arming.
             let _ = std::fs::remove_file(&temporary);
         }
-        written?;
-        rename(&temporary, &path)?;
-        for older in self.entries_of(version)? {
+        written.map(|()| Written { entry })
+    }
+
+    /// Makes what was written the entry of its version; one that the version had before goes away. Returns its name.
+    ///
+    /// # Errors
+    /// [`Error::RenameFile`], [`Error::RemoveFile`], [`Error::Sync`].
+    pub fn arm_written(&self, Written { entry }: Written) -> Result<EntryName> {
+        let path = self.path(&entry);
+        rename(&file::temporary(&path), &path)?;
+        for older in self.entries_of(entry.version())? {
             if older != entry {
                 file::remove(self.path(&older))?;
             }

@@ -144,6 +144,27 @@ fn until_the_last_byte_is_there_the_entries_are_as_they_were() {
 }
 
 #[test]
+fn what_is_written_is_no_entry_until_it_is_armed() {
+    let fixture = Fixture::new(&["acl_1.efi", "acl_2+0-3.efi"]);
+    let write = |image: &str| {
+        let size = image.len() as u64;
+        fixture.esp.write("2", &mut image.as_bytes(), size, 3)
+    };
+    write("of an earlier try").unwrap();
+    let written = write("kernel").unwrap();
+    assert_eq!(written.version(), "2");
+    let names = [".acl_2+3.efi.new", "acl_1.efi", "acl_2+0-3.efi"];
+    assert_eq!(fixture.names(), names);
+    let entry = fixture.esp.arm_written(written.clone()).unwrap();
+    assert_eq!(entry.to_string(), "acl_2+3.efi");
+    assert_eq!(fixture.names(), ["acl_1.efi", "acl_2+3.efi"]);
+    assert_eq!(fixture.content("acl_2+3.efi"), "kernel");
+    // Nothing is there any more that could be armed.
+    assert!(fixture.esp.arm_written(written).is_err());
+    assert_eq!(fixture.names(), ["acl_1.efi", "acl_2+3.efi"]);
+}
+
+#[test]
 fn a_full_esp_is_seen_before_anything_is_changed() {
     let fixture = Fixture::new(&["acl_1.efi", "acl_2+0-3.efi"]);
     let free = fixture.esp.free().unwrap();

@@ -47,7 +47,7 @@ const NEEDS: [Need; 4] = [
 const MAKES: &str = "tests: the first boot makes its file systems, volumes and tables on files";
 
 /// What the tests need beside that.
-const TEST_NEEDS: [Need; 9] = [
+const TEST_NEEDS: [Need; 11] = [
     Need {
         package: "btrfs-progs",
         why: MAKES,
@@ -86,6 +86,16 @@ const TEST_NEEDS: [Need; 9] = [
         package: "gdisk",
         why: "tests: reads partition tables that we wrote",
         files: &["/usr/sbin/sgdisk", "/sbin/sgdisk"],
+    },
+    Need {
+        package: "qemu-utils",
+        why: "tests: reads disk images that we wrote",
+        files: &["/usr/bin/qemu-img"],
+    },
+    Need {
+        package: "sbsigntool",
+        why: "tests: reads signatures that we made",
+        files: &["/usr/bin/sbverify"],
     },
     Need {
         package: "systemd",

@@ -3,10 +3,11 @@
 //! Blobs first, then the documents, then the roles that list them, then snapshot, and `timestamp.json` last: before
 //! that rename readers see the old repository, after it the new one.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use acl_host::clock::Clock;
 use jiff::Timestamp;
@@ -36,6 +37,21 @@ pub(crate) struct Change {
     pub(crate) snapshot: bool,
 }
 
+/// How often the lock is tried, a tenth of a second apart: another one may be about to end, and a program that this
+/// process starts has the lock, too, for a moment.
+const TRIES: u32 = 20;
+
+/// Takes the lock.
+fn wait_for(lock: &File) -> Result<(), TryLockError> {
+    for _ in 1..TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(100)),
+            taken => return taken,
+        }
+    }
+    lock.try_lock()
+}
+
 impl Publisher {
     /// Takes the repository in `dir`, which is made when missing.
     ///
@@ -60,7 +76,7 @@ impl Publisher {
         };
         let open = File::options().create(true).append(true).open(&path);
         let lock = open.map_err(failed("make"))?;
-        lock.try_lock()
+        wait_for(&lock)
             .map_err(|error| failed("take the lock of another acl-release")(error.into()))?;
         Ok(Self {
             store,

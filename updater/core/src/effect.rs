@@ -31,7 +31,7 @@ pub enum Step {
     Prepare,
     /// Remove every boot entry but the running release's.
     Disarm,
-    /// Write usr, verity and signature to the slot not in use.
+    /// Write usr, verity and signature to the slot not in use, and the kernel image to the ESP, where it is no entry yet.
     Write,
     /// Flush the device.
     Flush,
@@ -41,7 +41,7 @@ pub enum Step {
     Name,
     /// Check the metadata once more: it must be fresh now.
     Recheck,
-    /// Write the boot entry, with its counter.
+    /// Make the kernel image a boot entry, with its counter.
     Arm,
 }
 

@@ -180,6 +180,7 @@ impl Agent {
             progress: Progress::new(sender),
             prepared: None,
             proven: None,
+            written: None,
             found: None,
         };
         let agent = Self {

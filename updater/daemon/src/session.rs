@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use acl_host::{clock::Clock, verity::RootHash};
+use acl_host::{clock::Clock, esp::Written, verity::RootHash};
 use acl_release::{
     channel::ChannelName,
     choose::Stand,
@@ -31,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) prepared: Option<Prepared>,
     /// The root hash that what the slot gave back has, when writing it has shown that already.
     pub(crate) proven: Option<RootHash>,
+    /// The kernel image, when it lies on the ESP already.
+    pub(crate) written: Option<Written>,
 }
 
 /// The way to the repository, as the configuration had it at the last check.

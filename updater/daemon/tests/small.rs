@@ -1,7 +1,7 @@
 //! What a machine has is not fetched: of the running release, and of an update that was interrupted.
 
 use acl_host::{disk::Disk, file, gpt::Table};
-use acl_release::manifest::{Manifest, Part};
+use acl_release::manifest::{Blob, Manifest, Part};
 
 use crate::{
     node::{Node, Ran},
@@ -83,6 +83,28 @@ fn a_running_kernel_image_that_is_another_is_fetched_whole() {
     assert!(ran.log.contains(&told), "{}", ran.log);
     assert!(fetched(&node) > manifest.artifacts.uki.pack.size);
     takes_it(&site, &node, &ran);
+}
+
+/// What a node can do without, it does without.
+#[test]
+fn a_kernel_image_whose_unpacked_form_is_gone_is_fetched_whole() {
+    let lists: fn(&Manifest) -> Vec<Blob> = |of| vec![of.artifacts.uki.comparable().1.index];
+    let packs: fn(&Manifest) -> Vec<Blob> = |of| {
+        let form = of.artifacts.uki.comparable().1;
+        vec![form.pack, of.patches[0].uki.pack]
+    };
+    for lost in [lists, packs] {
+        let (site, node, manifest) = pair();
+        for blob in lost(&manifest) {
+            let path = format!("blobs/{}", blob.sha256);
+            std::fs::remove_file(site.repository().join(path)).unwrap();
+        }
+        let ran = node.once();
+        let told = "the whole kernel image is fetched: ";
+        assert!(ran.log.contains(told), "{}", ran.log);
+        assert!(fetched(&node) > manifest.artifacts.uki.pack.size);
+        takes_it(&site, &node, &ran);
+    }
 }
 
 #[test]

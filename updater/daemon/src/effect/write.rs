@@ -1,4 +1,5 @@
-//! Writes usr, verity and signature to the slot that is not in use, while the kernel image gets its last form.
+//! Writes usr, verity and signature to the slot that is not in use, while the kernel image gets its last form and is
+//! written to the ESP.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -15,7 +16,7 @@ use acl_release::{
 use tracing::{info, warn};
 
 use super::{
-    Error, kernel, prepare,
+    Error, arm, kernel, prepare,
     sinks::{Fetched, Writing},
     slot,
     staged_files::StagedFiles,
@@ -27,17 +28,19 @@ use crate::{
 
 /// The bytes that came over the network.
 pub(super) async fn write(session: &mut Session) -> Result<u64, Error> {
-    session.proven = None;
+    (session.proven, session.written) = (None, None);
     let prepared = session.prepared.take().ok_or(Error::NothingFound)?;
     let found = session.found.as_ref().ok_or(Error::NothingFound)?;
     let fetched = Fetched::default();
-    let (pressed, written) = tokio::join!(
-        kernel::finish(session, found, prepared.unpressed, &fetched),
+    let write_kernel = async {
+        kernel::finish(session, found, prepared.unpressed, &fetched).await?;
+        arm::write(session, found).await
+    };
+    let (kernel, slot) = tokio::join!(
+        write_kernel,
         write_slot(session, found, prepared.usr, &fetched),
     );
-    let proven = written?;
-    pressed?;
-    session.proven = proven;
+    (session.proven, session.written) = (slot?, Some(kernel?));
     Ok(fetched.bytes())
 }
 

@@ -125,7 +125,9 @@ fn once(node: &Node) -> Result<(), String> {
 /// The one state that takes a hand: a name's long part was lost between two sectors.
 fn is_by_short_name(node: &Node, told: &str) -> bool {
     let files = acl_host::file::list(node.esp().entries_directory()).unwrap();
-    files.iter().any(|path| is_short(path)) && told.contains("has no proven boot entry")
+    let is_told =
+        told.contains("has no proven boot entry") || told.contains("there is no boot entry for");
+    is_told && files.iter().any(|path| is_short(path))
 }
 
 fn unfinished(node: &Node, way: &[String], told: &str) -> Failure {
