@@ -107,23 +107,8 @@ impl Esp {
         self.entries_directory().join(entry.to_string())
     }
 
-    /// Writes the kernel image for `version` and makes it the entry of a release on trial with `tries` boots: as
-    /// [`write`](Self::write) and [`arm_written`](Self::arm_written).
-    ///
-    /// # Errors
-    /// Theirs.
-    pub fn arm(
-        &self,
-        version: &str,
-        image: &mut dyn Read,
-        size: u64,
-        tries: u32,
-    ) -> Result<EntryName> {
-        self.arm_written(self.write(version, image, size, tries)?)
-    }
-
-    /// Writes the kernel image for `version`, durably, under a name that no boot loader looks at. What was written so
-    /// before goes away.
+    /// Writes the kernel image for `version`, which is to have `tries` boots on trial, durably, under a name that no boot
+    /// loader looks at. What was written so before goes away.
     ///
     /// `image` must give exactly `size` bytes and fail when they are not the right ones.
     ///
@@ -149,11 +134,11 @@ impl Esp {
         written.map(|()| Written { entry })
     }
 
-    /// Makes what was written the entry of its version; one that the version had before goes away. Returns its name.
+    /// Makes what was written the entry of its version; one that the version had before goes away. Returns the entry's name.
     ///
     /// # Errors
     /// [`Error::RenameFile`], [`Error::RemoveFile`], [`Error::Sync`].
-    pub fn arm_written(&self, Written { entry }: Written) -> Result<EntryName> {
+    pub fn arm(&self, Written { entry }: Written) -> Result<EntryName> {
         let path = self.path(&entry);
         rename(&file::temporary(&path), &path)?;
         for older in self.entries_of(entry.version())? {
@@ -228,12 +213,28 @@ impl Esp {
         Ok(entries)
     }
 
-    /// Removes what an interrupted arming or rename left.
+    /// Bytes of what was written and never armed: the next [`write`](Self::write) removes it.
+    ///
+    /// # Errors
+    /// [`Error::ListDirectory`].
+    pub fn unarmed(&self) -> Result<u64> {
+        let paths = self.unarmed_paths()?;
+        // A file that has gone since it was listed takes no space.
+        let lengths = paths.iter().filter_map(|path| path.metadata().ok());
+        Ok(lengths.map(|metadata| metadata.len()).sum())
+    }
+
+    fn unarmed_paths(&self) -> Result<Vec<PathBuf>> {
+        let mut names = self.names()?;
+        names.retain(|name| name.starts_with(".acl_") && name.ends_with(".efi.new"));
+        let directory = self.entries_directory();
+        Ok(names.iter().map(|name| directory.join(name)).collect())
+    }
+
+    /// Removes what an interrupted update or rename left.
     fn remove_leftovers(&self) -> Result<()> {
-        for name in self.names()? {
-            if name.starts_with(".acl_") && name.ends_with(".efi.new") {
-                file::remove(self.entries_directory().join(name))?;
-            }
+        for path in self.unarmed_paths()? {
+            file::remove(path)?;
         }
         for entry in self.named()? {
             if self.is_empty(&entry) {

@@ -37,10 +37,9 @@ impl Fixture {
     }
 
     fn arm(&self, version: &str, image: &str) -> acl_host::Result<String> {
-        let entry = self
-            .esp
-            .arm(version, &mut image.as_bytes(), image.len() as u64, 3)?;
-        Ok(entry.to_string())
+        let size = image.len() as u64;
+        let written = self.esp.write(version, &mut image.as_bytes(), size, 3)?;
+        Ok(self.esp.arm(written)?.to_string())
     }
 
     fn text(&self, error: &Error) -> String {
@@ -94,7 +93,7 @@ impl Read for Lying {
 fn an_image_that_is_not_what_was_promised_gets_no_name() {
     let fixture = Fixture::new(&["acl_1.efi", "acl_2+1-2.efi"]);
     let mut lying = Lying(Cursor::new(b"evil".to_vec()));
-    let error = fixture.esp.arm("2", &mut lying, 4, 3).unwrap_err();
+    let error = fixture.esp.write("2", &mut lying, 4, 3).unwrap_err();
     assert_eq!(
         fixture.text(&error),
         "cannot write ESP/EFI/Linux/.acl_2+3.efi.new: the digest is wrong"
@@ -102,7 +101,7 @@ fn an_image_that_is_not_what_was_promised_gets_no_name() {
     for (size, found) in [(5, 4), (3, 4)] {
         let error = fixture
             .esp
-            .arm("2", &mut b"evil".as_slice(), size, 3)
+            .write("2", &mut b"evil".as_slice(), size, 3)
             .unwrap_err();
         assert_eq!(
             fixture.text(&error),
@@ -135,7 +134,8 @@ fn until_the_last_byte_is_there_the_entries_are_as_they_were() {
         image: b"kernel",
         seen: Vec::new(),
     };
-    fixture.esp.arm("2", &mut image, 6, 3).unwrap();
+    let written = fixture.esp.write("2", &mut image, 6, 3).unwrap();
+    fixture.esp.arm(written).unwrap();
     assert_eq!(
         image.seen,
         [".acl_2+3.efi.new", "acl_1.efi", "acl_2+0-3.efi"]
@@ -155,12 +155,14 @@ fn what_is_written_is_no_entry_until_it_is_armed() {
     assert_eq!(written.version(), "2");
     let names = [".acl_2+3.efi.new", "acl_1.efi", "acl_2+0-3.efi"];
     assert_eq!(fixture.names(), names);
-    let entry = fixture.esp.arm_written(written.clone()).unwrap();
+    assert_eq!(fixture.esp.unarmed().unwrap(), 6);
+    let entry = fixture.esp.arm(written.clone()).unwrap();
     assert_eq!(entry.to_string(), "acl_2+3.efi");
     assert_eq!(fixture.names(), ["acl_1.efi", "acl_2+3.efi"]);
     assert_eq!(fixture.content("acl_2+3.efi"), "kernel");
+    assert_eq!(fixture.esp.unarmed().unwrap(), 0);
     // Nothing is there any more that could be armed.
-    assert!(fixture.esp.arm_written(written).is_err());
+    assert!(fixture.esp.arm(written).is_err());
     assert_eq!(fixture.names(), ["acl_1.efi", "acl_2+3.efi"]);
 }
 
@@ -170,7 +172,7 @@ fn a_full_esp_is_seen_before_anything_is_changed() {
     let free = fixture.esp.free().unwrap();
     assert!(free > 0);
     let mut never = Lying(Cursor::new(vec![]));
-    let error = fixture.esp.arm("2", &mut never, 1 << 60, 3).unwrap_err();
+    let error = fixture.esp.write("2", &mut never, 1 << 60, 3).unwrap_err();
     assert!(matches!(error, Error::EspFull { needed, .. } if needed == (1 << 60) + 65536));
     let text = fixture.text(&error);
     assert!(

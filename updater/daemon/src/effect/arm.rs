@@ -22,7 +22,7 @@ pub(super) async fn arm(session: &mut Session, version: &Version) -> Result<(), 
         None => write(session, session.found.as_ref().ok_or(Error::NothingFound)?).await?,
     };
     let esp = session.machine.esp()?;
-    tokio::task::spawn_blocking(move || esp.arm_written(written))
+    tokio::task::spawn_blocking(move || esp.arm(written))
         .await?
         .map_err(|source| Error::Arm { source })?;
     StagedFiles::new(&session.machine.state_dir()).remove();

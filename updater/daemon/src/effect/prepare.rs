@@ -90,7 +90,7 @@ fn entry_fits(machine: &Machine, size: u64) -> Result<(), Error> {
         let bytes = |of: Vec<&EntryName>| -> u64 { of.iter().map(|e| length(&esp.path(e))).sum() };
         match machine.esp_size {
             Some(whole) => Ok(whole.saturating_sub(bytes(kept))),
-            None => Ok(esp.free()? + bytes(removed) + leftovers(&esp.entries_directory())?),
+            None => Ok(esp.free()? + bytes(removed) + esp.unarmed()?),
         }
     };
     let needed = size.saturating_add(RESERVE);
@@ -102,24 +102,6 @@ fn entry_fits(machine: &Machine, size: u64) -> Result<(), Error> {
     Err(Error::FitEntry {
         source: acl_host::Error::EspFull { path, needed, free },
     })
-}
-
-/// Bytes of what an interrupted arming left, which the next one removes.
-fn leftovers(directory: &Path) -> acl_host::Result<u64> {
-    let unlisted = |source| acl_host::Error::ListDirectory {
-        path: directory.to_owned(),
-        source,
-    };
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(directory).map_err(unlisted)? {
-        let entry = entry.map_err(unlisted)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(".acl_") && name.ends_with(".efi.new") {
-            bytes += length(&entry.path());
-        }
-    }
-    Ok(bytes)
 }
 
 /// A file that has gone since it was listed takes no space.
