@@ -218,21 +218,13 @@ mod tests {
     const BUSY: u16 = 503;
     const MISSING: u16 = 404;
 
-    fn status(status: u16) -> Error {
+    /// With `Retry-After` unless `wait` is zero.
+    fn status(status: u16, wait: Duration) -> Error {
         Error::Status {
             url: "http://host/".parse::<Url>().unwrap().into(),
             status: StatusCode::from_u16(status).unwrap(),
-            wait: Duration::ZERO,
+            wait,
         }
-    }
-
-    /// With `Retry-After`.
-    fn busy_for(seconds: u64) -> Error {
-        let Error::Status { url, status, .. } = status(BUSY) else {
-            unreachable!()
-        };
-        let wait = Duration::from_secs(seconds);
-        Error::Status { url, status, wait }
     }
 
     /// Who is asked when each one in turn fails like this, after it gave something where that is said; ends when all gave up.
@@ -250,7 +242,7 @@ mod tests {
             if *gave {
                 turns.gave();
             }
-            if turns.failed(status(*answer)).await.is_err() {
+            if turns.failed(status(*answer, Duration::ZERO)).await.is_err() {
                 return asked + ".";
             }
         }
@@ -288,7 +280,7 @@ mod tests {
         let sources = Sources::parse(["http://a", "http://b"]).unwrap();
         let mut turns = sources.turns(&patience);
         turns.gave();
-        let failed = turns.failed(busy_for(600));
+        let failed = turns.failed(status(BUSY, Duration::from_secs(600)));
         let in_time = tokio::time::timeout(Duration::from_secs(5), failed).await;
         in_time.unwrap().unwrap();
         assert_eq!(turns.base().as_str(), "http://b/");
