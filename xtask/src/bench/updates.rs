@@ -117,8 +117,8 @@ fn measure(
     let is_bounded = way == Way::Acl && pair == Pair::Security;
     let (mut runs, mut measured) = (Vec::new(), Vec::new());
     let count = if way == Way::Rauc { 1 } else { RUNS };
+    note(format_args!("{}: {}", pair.name(), way.name()));
     for _ in 0..count {
-        note(format_args!("{}: {}", pair.name(), way.name()));
         let scratch = workspace::scratch(&format!("bench-updates-{}", way.name()))?;
         let taken = way.take(kit, sides, &scratch)?;
         if is_bounded {
