@@ -46,7 +46,8 @@ fn and_unlocked_by_it_alone() -> anyhow::Result<()> {
 
     // Another machine's TPM: it does not come up, and says why.
     let (other, _tpm) = with("another-tpm")?;
-    let machine = other.switch_on(Handover::default())?;
+    let soon = Handover::default().kernel_arguments("systemd.default_device_timeout_sec=20");
+    let machine = other.switch_on(soon)?;
     let failed = "the initrd could not bring up the system";
     machine.wait_for(0, failed, Duration::from_secs(400))?;
     Ok(())
