@@ -41,8 +41,8 @@ pub(super) struct Updates {
     /// Only this way; may be given several times
     #[arg(long)]
     way: Vec<Way>,
-    /// Write the tables into the book, too; takes every pair and every way
-    #[arg(long, conflicts_with_all = ["pair", "way"])]
+    /// Write the tables of the pairs into the book, too; takes every way
+    #[arg(long, conflicts_with = "way")]
     book: bool,
 }
 
@@ -78,7 +78,10 @@ impl Updates {
         }
         say(format_args!("\n  as JSON: {}", keep(results)?.display()));
         if self.book {
-            page::write("updates", &table::markdown(results))?;
+            for (pair, changes) in results.pairs() {
+                let part = format!("updates-{}", pair.name());
+                page::write(&part, &table::markdown(results, pair, changes))?;
+            }
         }
         let passed = limits::passed(results);
         ensure!(

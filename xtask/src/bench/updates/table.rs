@@ -1,6 +1,7 @@
 //! The tables: figures for the terminal, ratios for the page.
 
 use super::image::Change;
+use super::pair::Pair;
 use super::results::{Results, Row};
 use super::way::Way;
 
@@ -40,34 +41,32 @@ pub(super) fn lines(results: &Results) -> Vec<String> {
     lines
 }
 
-/// The part of the page.
-pub(super) fn markdown(results: &Results) -> String {
-    let mut text = format!("Measured on: {}.\n", results.machine);
-    for (pair, changes) in results.pairs() {
-        let (name, told) = (pair.name(), pair.told());
-        text.push_str(&format!("\n**{name}**: {told}.\n"));
-        let changed = packages(changes, usize::MAX);
-        if !changed.is_empty() {
-            text.push_str(&format!("{changed}.\n"));
-        }
-        text.push_str(
-            "\n| | MB | of `/usr` | to ours | requests | stage | processor | memory | publish | published |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
-        );
-        let ours = results.row(pair, Way::Acl);
-        for row in results.of(pair) {
-            text.push_str(&format!("| {} |\n", ratios(row, ours).join(" | ")));
-        }
+/// A pair's part of the page.
+pub(super) fn markdown(results: &Results, pair: Pair, changes: &[Change]) -> String {
+    let (name, told) = (pair.name(), pair.told());
+    let mut text = format!("**{name}**: {told}.\n");
+    let changed = packages(changes, usize::MAX);
+    if !changed.is_empty() {
+        text.push_str(&format!("{changed}.\n"));
     }
-    if let Some(bounds) = &results.bounds {
+    text.push_str(&format!("Measured on: {}.\n", results.machine));
+    text.push_str(
+        "\n| | MB | of `/usr` | to ours | requests | stage | processor | memory | publish | published |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    let ours = results.row(pair, Way::Acl);
+    for row in results.of(pair) {
+        text.push_str(&format!("| {} |\n", ratios(row, ours).join(" | ")));
+    }
+    if pair == Pair::Security
+        && let Some(bounds) = &results.bounds
+    {
         let slowest = bounds.slowest();
         let parts = bounds
             .parts()
             .map(|(name, seconds)| format!("{name} {:.2}", seconds / slowest));
-        text.push_str(&format!(
-            "\nEach part of *security* alone, to the slowest: {}.\n",
-            parts.join(", ")
-        ));
-        if let Some(ours) = results.row(super::pair::Pair::Security, Way::Acl) {
+        let parts = parts.join(", ");
+        text.push_str(&format!("\nEach part alone, to the slowest: {parts}.\n"));
+        if let Some(ours) = ours {
             let stage = ours.stage_seconds / slowest;
             text.push_str(&format!("Staging it took {stage:.2} of the slowest.\n"));
         }
@@ -193,7 +192,7 @@ fn float(number: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, lines, markdown, packages};
+    use super::{Change, Pair, lines, markdown, packages};
     use crate::bench::updates::results::tests::results;
 
     #[test]
@@ -217,7 +216,8 @@ mod tests {
 
     #[test]
     fn the_page_has_ratios() {
-        let text = markdown(&results());
+        let results = results();
+        let text = markdown(&results, Pair::Security, &results.packages[0].1);
         for line in [
             "| rauc | 60.0 | 20.0 | 3.00 | 12 | - | - | - | 1.00 | 120.0 |",
             "| dd | 480.0 | 160.0 | 24.00 | 12 | 1.00 | 1.00 | 1.00 | 1.00 | 960.0 |",
