@@ -1,6 +1,7 @@
 //! An EFI system partition without room for the next boot entry is told before anything is changed.
 
 use acl_tests::journey;
+use acl_tests::releases::Release;
 
 #[test]
 fn it_is_told_and_nothing_is_touched() -> anyhow::Result<()> {
@@ -28,5 +29,9 @@ fn it_is_told_and_nothing_is_touched() -> anyhow::Result<()> {
     assert!(told.contains("is full"), "{told}");
     assert_eq!(node.entries()?, entries);
     assert_eq!(node.machine().ask(partitions)?, before);
+
+    node.machine().ask(&format!("rm {esp}/filler"))?;
+    let armed = node.stage()?;
+    assert_eq!(armed.text("/state/version"), Release::Second.version());
     Ok(())
 }

@@ -44,9 +44,8 @@ fn the_error_names_it_and_nothing_is_touched() -> anyhow::Result<()> {
         assert_eq!(untouched(&mut node)?, before, "{path}");
     }
     site.gate.open();
-    node.aclctl_ok("check")?;
-    let offered = node.status()?;
-    assert_eq!(offered.text("/decision/version"), Release::Second.version());
+    let armed = node.stage()?;
+    assert_eq!(armed.text("/state/version"), Release::Second.version());
     Ok(())
 }
 
