@@ -1,4 +1,4 @@
-//! A machine boots under Secure Boot that is enforced, from a verified `/usr`, the kernel is locked down, and all is well.
+//! A machine boots under Secure Boot that is enforced, from a verified `/usr`, the kernel is locked down, and no unit fails.
 
 use std::fs;
 

@@ -46,8 +46,9 @@ fn and_unlocked_by_it_alone() -> anyhow::Result<()> {
 
     // Another machine's TPM: it does not come up, and says why.
     let (other, _tpm) = with("another-tpm")?;
-    let soon = Handover::default().kernel_arguments("systemd.default_device_timeout_sec=20");
-    let machine = other.switch_on(soon)?;
+    // A ROOT that stays closed would be waited for 90 s.
+    let impatient = Handover::default().kernel_arguments("systemd.default_device_timeout_sec=20");
+    let machine = other.switch_on(impatient)?;
     let failed = "the initrd could not bring up the system";
     machine.wait_for(0, failed, Duration::from_secs(400))?;
     Ok(())

@@ -8,20 +8,30 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::Subscriber
 
 /// Begin to log. `RUST_LOG` says what; the default is this project's information and others' warnings.
 pub(crate) fn begin() {
-    let asked = environment::variable("RUST_LOG").map(|value| {
-        let value = value.to_string_lossy();
-        value
-            .parse::<Targets>()
-            .map_err(|error| format!("RUST_LOG={value} is passed over: {error}"))
-    });
-    let (filter, problem) = match asked {
-        Some(Ok(targets)) => (targets, None),
-        Some(Err(problem)) => (default(), Some(problem)),
-        None => (default(), None),
-    };
+    let asked = environment::variable("RUST_LOG");
+    let (filter, problem) = filter(
+        asked
+            .as_ref()
+            .map(|value| value.to_string_lossy())
+            .as_deref(),
+    );
     install(filter);
     if let Some(problem) = problem {
         warn!("{problem}");
+    }
+}
+
+/// What is asked for; the default, and why, when it cannot be understood.
+fn filter(asked: Option<&str>) -> (Targets, Option<String>) {
+    let Some(asked) = asked else {
+        return (default(), None);
+    };
+    match asked.parse() {
+        Ok(targets) => (targets, None),
+        Err(error) => {
+            let problem = format!("RUST_LOG={asked} is passed over: {error}");
+            (default(), Some(problem))
+        }
     }
 }
 
@@ -43,4 +53,20 @@ fn install(filter: Targets) {
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal());
     subscriber.with(lines).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LevelFilter, Targets, default, filter};
+
+    #[test]
+    fn what_cannot_be_understood_is_told_and_passed_over() {
+        assert_eq!(filter(None), (default(), None));
+        let quiet = Targets::new().with_default(LevelFilter::ERROR);
+        assert_eq!(filter(Some("error")), (quiet, None));
+        let (targets, problem) = filter(Some("acl_updated=loud"));
+        assert_eq!(targets, default());
+        let told = "RUST_LOG=acl_updated=loud is passed over: error parsing level filter";
+        assert!(problem.is_some_and(|problem| problem.starts_with(told)));
+    }
 }
