@@ -24,8 +24,8 @@ use crate::Result;
 use crate::config::spec;
 use crate::fetch::Fetcher;
 use crate::root::Root;
-use crate::stage::crypttab;
 use crate::stage::disks::Done;
+use crate::stage::{crypttab, mount};
 
 /// Makes users, groups, directories, files, links and units of `config` inside `root`, and tells what was done: a line
 /// each, in the order of the work, without contents and keys.
@@ -39,7 +39,11 @@ pub async fn apply(config: &spec::Config, root: &Root, fetcher: &Fetcher) -> Res
     crypttab::withdraw(config, root)?;
     let mut done = Vec::new();
     if let Some(passwd) = &config.passwd {
-        done.extend(passwd::apply(passwd, root)?);
+        let mounted: Vec<_> = mount::wanted(config)
+            .iter()
+            .map(|(path, _)| *path)
+            .collect();
+        done.extend(passwd::apply(passwd, &mounted, root)?);
     }
     if let Some(storage) = &config.storage {
         done.extend(entries::apply(storage, root, fetcher).await?);

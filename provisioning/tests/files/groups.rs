@@ -12,16 +12,16 @@ fn group(group: Value) -> Value {
 #[test]
 fn created() {
     for (wanted, line, secret) in [
-        (json!({ "name": "team" }), "team:x:1501:\n", "team:*::\n"),
+        (json!({ "name": "team" }), "team:x:1501:\n", "team:!::\n"),
         (
             json!({ "name": "team", "gid": 300 }),
             "team:x:300:\n",
-            "team:*::\n",
+            "team:!::\n",
         ),
         (
             json!({ "name": "team", "system": true }),
             "team:x:999:\n",
-            "team:*::\n",
+            "team:!::\n",
         ),
         (
             json!({ "name": "team", "passwordHash": "hash", "shouldExist": true }),
@@ -31,7 +31,7 @@ fn created() {
         (
             json!({ "name": "team", "passwordHash": "" }),
             "team:x:1501:\n",
-            "team:*::\n",
+            "team:!::\n",
         ),
         (json!({ "name": "sudo" }), "", ""),
         (json!({ "name": "sudo", "gid": 27 }), "", ""),
@@ -53,8 +53,22 @@ fn created() {
     gives(
         &BASE.tree(),
         several,
-        &BASE.with("", "", lines, "a:*::\nb:*::\ns:*::\nt:*::\n"),
+        &BASE.with("", "", lines, "a:!::\nb:!::\ns:!::\nt:!::\n"),
     );
+}
+
+/// As groupmod: the id is changed, users whose primary group it is follow, files keep the old one.
+#[test]
+fn a_group_that_is_there_gets_the_id_that_is_given() {
+    let groups = BASE.group.replace("foo:x:1500:", "foo:x:1600:");
+    let passwd = BASE.passwd.replace("foo:x:1500:1500:", "foo:x:1500:1600:");
+    let after = tree([&groups, BASE.gshadow, &passwd, BASE.shadow]);
+    let config = group(json!({ "name": "foo", "gid": 1600 }));
+    gives(&BASE.tree(), config.clone(), &after);
+    let scene = crate::scene::Scene::new(&BASE.tree());
+    let told = ["group foo: is there already, its id is changed"];
+    assert_eq!(scene.told(&config), told);
+    assert_eq!(scene.told(&config), ["group foo: is there already"]);
 }
 
 #[test]
@@ -77,8 +91,8 @@ fn refused() {
             "the group team cannot have the id 27: sudo has it",
         ),
         (
-            json!({ "name": "sudo", "gid": 28 }),
-            "the group sudo has the id 27 already, not 28: leave gid out, or give that one",
+            json!({ "name": "sudo", "gid": 100 }),
+            "the group sudo cannot have the id 100: users has it",
         ),
         (
             json!({ "name": "team", "gid": 4_294_967_295_u32 }),

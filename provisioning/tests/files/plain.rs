@@ -267,7 +267,16 @@ fn a_stage_that_failed_anywhere_is_run_again() {
     let again = Scene::new(before);
     // Each run comes one piece further.
     for gone in 0..8 {
-        assert!(again.apply(&whole(Some(gone))).is_err(), "piece {gone}");
+        let error = again.apply(&whole(Some(gone))).unwrap_err();
+        let path = ["/a", "/b", "/b", "/c", "/c", "/d/e", "/d/n", "/o"][gone];
+        assert_eq!(
+            error,
+            format!(
+                "cannot fill the file {path}: cannot fetch gone:x: its scheme gone is not supported; use https, http, data \
+                 or file"
+            ),
+            "piece {gone}"
+        );
         assert!(!again.tree().contains("acl-new"), "piece {gone}");
         assert!(!again.tree().contains("u.service"), "piece {gone}");
     }

@@ -64,7 +64,7 @@ fn once_and_again() {
         "group gone: is not there",
         "user core: made, 2 SSH keys written",
         "user one: made, 1 SSH key written",
-        "user plain: made",
+        "user plain: made, without SSH key and password: nobody can log in as it",
         "user old: removed",
         "/d: directory is there already",
         "/d/new: written",

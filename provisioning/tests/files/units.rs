@@ -73,7 +73,7 @@ fn presets() {
         { "name": "echo@z.service", "enabled": false },
     ]));
     // None of them is there: only presets speak of them.
-    let lines = "disable a.socket\\nenable b.service\\ndisable echo@.service z\\nenable echo@.service y x\\n\"";
+    let lines = "disable a.socket\\nenable b.service\\nenable echo@.service y x\\ndisable echo@z.service\\n\"";
     gives("", config.clone(), &format!("{SYSTEMD}{PRESETS} \"{lines}"));
     let old = format!("{SYSTEMD}{PRESETS} \"# ours\\ndisable b.service\\nenable ssh.service\"");
     gives(
@@ -112,6 +112,46 @@ fn what_is_disabled_loses_its_links() {
         &before,
         units(json!([{ "name": "u.service", "enabled": false }])),
         &after,
+    );
+}
+
+/// Links of the image cannot be removed; one to nowhere in `/etc` hides one, and stays.
+#[test]
+fn what_stays_enabled_by_the_image_is_told() {
+    let scene = crate::scene::Scene::new(&format!(
+        "{SYSTEMD}{UNITS}etc/systemd/system/n.target.wants/ 0755 0:0\n\
+         etc/systemd/system/n.target.wants/h.service 0:0 -> /dev/null\n\
+         etc/systemd/system/n.target.wants/u.service 0:0 -> /usr/lib/systemd/system/u.service\n\
+         usr/ 0755 0:0\nusr/lib/ 0755 0:0\nusr/lib/systemd/ 0755 0:0\nusr/lib/systemd/system/ 0755 0:0\n\
+         usr/lib/systemd/system/m.target.wants/ 0755 0:0\n\
+         usr/lib/systemd/system/m.target.wants/u.service 0:0 -> ../u.service\n\
+         usr/lib/systemd/system/m.target.wants/masked.service 0:0 -> ../masked.service\n\
+         usr/lib/systemd/system/n.target.wants/ 0755 0:0\n\
+         usr/lib/systemd/system/n.target.wants/h.service 0:0 -> ../h.service"
+    ));
+    let config = units(json!([
+        { "name": "u.service", "enabled": false },
+        { "name": "h.service", "enabled": false },
+        { "name": "masked.service", "enabled": false, "mask": true },
+        { "name": "other.service", "enabled": false },
+    ]));
+    let told = [
+        "unit u.service: not disabled: /usr/lib/systemd/system/m.target.wants/u.service of the image enables it, which only \
+         a mask undoes",
+        "unit h.service: disabled",
+        "unit masked.service: disabled, masked",
+        "unit other.service: disabled",
+    ];
+    assert_eq!(scene.told(&config), told);
+    assert!(
+        !scene
+            .tree()
+            .contains("etc/systemd/system/n.target.wants/u.service")
+    );
+    assert!(
+        scene
+            .tree()
+            .contains("etc/systemd/system/n.target.wants/h.service 0:0 -> /dev/null")
     );
 }
 

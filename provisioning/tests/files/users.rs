@@ -105,6 +105,45 @@ fn created() {
     }
 }
 
+/// Without a setting: bash where it is installed, what the root's useradd names, else sh.
+#[test]
+fn the_shell_that_no_config_names() {
+    let usr = "usr/ 0755 0:0\nusr/bin/ 0755 0:0\nbin 0:0 -> usr/bin\n";
+    let bash = "usr/bin/bash 0755 0:0 \"\"\n";
+    for (bash, useradd, wanted, shell) in [
+        ("", "", json!({ "name": "core" }), "/bin/sh"),
+        (bash, "", json!({ "name": "core" }), "/bin/bash"),
+        (
+            bash,
+            "SHELL=/bin/sh\n",
+            json!({ "name": "core" }),
+            "/bin/bash",
+        ),
+        (
+            bash,
+            "SHELL=/bin/zsh\n",
+            json!({ "name": "core" }),
+            "/bin/zsh",
+        ),
+        (
+            bash,
+            "",
+            json!({ "name": "core", "shell": "/bin/sh" }),
+            "/bin/sh",
+        ),
+    ] {
+        let rest =
+            format!("etc/default/ 0755 0:0\netc/default/useradd 0644 0:0 {useradd:?}\n{usr}{bash}");
+        let passwd = format!("core:x:1501:1501::/home/core:{shell}\n");
+        let after = BASE.with(&passwd, &aged("core", "*"), "core:x:1501:\n", "core:!::\n");
+        gives(
+            &format!("{}{rest}", BASE.tree()),
+            user(wanted),
+            &format!("{after}{rest}"),
+        );
+    }
+}
+
 #[test]
 fn created_with_other_ids_and_groups() {
     for (wanted, passwd, shadow, group, gshadow) in [
@@ -533,7 +572,7 @@ fn as_root_files_belong_to_users_made_here() {
         "passwd": { "users": [{ "name": "core" }], "groups": [{ "name": "team" }] },
         "storage": { "files": [{ "path": "/home/core/f", "user": { "name": "core" }, "group": { "name": "team" }, "contents": contents("f") }] },
     });
-    let after = "etc/ 0755 0:0\netc/group 0644 0:0 \"team:x:1000:\\ncore:x:1001:\\n\"\netc/gshadow 0640 0:0 \"team:*::\\ncore:!::\\n\"\n\
+    let after = "etc/ 0755 0:0\netc/group 0644 0:0 \"team:x:1000:\\ncore:x:1001:\\n\"\netc/gshadow 0640 0:0 \"team:!::\\ncore:!::\\n\"\n\
         etc/passwd 0644 0:0 \"core:x:1000:1001::/home/core:/bin/sh\\n\"\netc/shadow 0640 0:0 \"core:*::0:99999:7:::\\n\"\n\
         home/ 0755 0:0\nhome/core/ 0755 1000:1001\nhome/core/f 0644 1000:1000 \"f\"";
     gives("", config, after);

@@ -7,7 +7,9 @@
 //!
 //! - the day of the last password change is left out: the clock of an initrd is not to be trusted, and the day 0 would
 //!   make everyone change the password at the first login;
-//! - a group that exists is not an error, where its id is not another one: a second run must come to the same end;
+//! - a group that exists is not an error, and gets the id that the config gives, as groupmod does it: a second run must
+//!   come to the same end;
+//! - the shell of a user whose config names none is bash where it is installed;
 //! - home directories appear whole, and before the user does.
 //!
 //! All changes are made in memory first; homes are made next; then the files are replaced one by one, each
@@ -38,7 +40,8 @@ use tables::Tables;
 pub(super) const PASSWD: &str = "/etc/passwd";
 pub(super) const GROUP: &str = "/etc/group";
 
-pub(super) fn apply(passwd: &Passwd, root: &Root) -> Result<Vec<Done>> {
+/// `mounted` are the paths at which the config mounts filesystems.
+pub(super) fn apply(passwd: &Passwd, mounted: &[&str], root: &Root) -> Result<Vec<Done>> {
     let groups = passwd.groups.as_deref().unwrap_or_default();
     let users = passwd.users.as_deref().unwrap_or_default();
     if groups.is_empty() && users.is_empty() {
@@ -59,6 +62,9 @@ pub(super) fn apply(passwd: &Passwd, root: &Root) -> Result<Vec<Done>> {
     }
     for home in homes {
         home.apply(root, &defaults)?;
+    }
+    for user in users.iter().filter(|user| exists(user)) {
+        home::take_mounts(&user.name, mounted, &tables, root)?;
     }
     tables.write(root)?;
     for user in users.iter().filter(|user| exists(user)) {
@@ -95,10 +101,18 @@ fn told(user: &User, tables: &Tables) -> String {
         (false, false) => return "is not there".to_owned(),
     };
     match user.ssh_authorized_keys.iter().flatten().count() {
+        0 if !there && user.system != Some(true) && !has_password(user) => {
+            format!("{what}, without SSH key and password: nobody can log in as it")
+        }
         0 => what.to_owned(),
         1 => format!("{what}, 1 SSH key written"),
         count => format!("{what}, {count} SSH keys written"),
     }
+}
+
+fn has_password(user: &User) -> bool {
+    let hash = user.password_hash.as_deref().unwrap_or_default();
+    !hash.is_empty() && !hash.starts_with(['*', '!'])
 }
 
 fn exists(user: &User) -> bool {

@@ -51,7 +51,18 @@ fn make(unit: &Unit, root: &Root) -> Result<Vec<String>> {
     let mut done = write(unit, root)?;
     if unit.enabled == Some(false) {
         links::remove(&unit.name, root)?;
-        done.push("disabled".to_owned());
+        let wanted = links::of_image(&unit.name, root)?;
+        match wanted.first().filter(|_| unit.mask != Some(true)) {
+            Some(link) => {
+                let what = format!(
+                    "not disabled: {} of the image enables it, which only a mask undoes",
+                    link.display()
+                );
+                tracing::warn!("unit {}: {what}", unit.name);
+                done.push(what);
+            }
+            None => done.push("disabled".to_owned()),
+        }
     }
     match unit.mask {
         Some(true) => {

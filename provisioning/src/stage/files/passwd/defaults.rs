@@ -25,11 +25,17 @@ pub(super) struct Defaults {
     pub(super) homes: String,
     /// What new homes are filled with.
     pub(super) skeleton: String,
-    /// Login shell: Debian's useradd gives /bin/sh.
+    /// Login shell: bash where it is installed and `/etc/default/useradd` names none but Debian's `/bin/sh`.
     pub(super) shell: String,
     /// Primary group of users without their own group: 100, users.
     pub(super) group: String,
 }
+
+/// What useradd gives on Debian, also without its file.
+const PLAIN_SHELL: &str = "/bin/sh";
+
+/// What people expect who have a shell, where it is there (Fedora CoreOS and Flatcar give it, too).
+const BETTER_SHELL: &str = "/bin/bash";
 
 /// The settings of a file: a name, then a value.
 struct Settings(BTreeMap<String, String>);
@@ -65,10 +71,26 @@ impl Defaults {
                 .unwrap_or(0o755),
             homes: useradd.text("HOME", "/home"),
             skeleton: useradd.text("SKEL", "/etc/skel"),
-            shell: useradd.text("SHELL", "/bin/sh"),
+            shell: shell(useradd.text("SHELL", PLAIN_SHELL), root)?,
             group: useradd.text("GROUP", "100"),
         })
     }
+}
+
+fn shell(named: String, root: &Root) -> Result<String> {
+    if named != PLAIN_SHELL {
+        return Ok(named);
+    }
+    let bash = root.find(BETTER_SHELL)?;
+    let is_there = bash
+        .map(|bash| bash.node())
+        .transpose()?
+        .flatten()
+        .is_some();
+    Ok(match is_there {
+        true => BETTER_SHELL.to_owned(),
+        false => named,
+    })
 }
 
 impl Settings {

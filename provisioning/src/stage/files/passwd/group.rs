@@ -8,8 +8,11 @@ use super::table::Record;
 use super::tables::{ID, PRIMARY, Tables};
 use super::{check_name, given, id, ids};
 
-/// No password opens a group or user with this one.
+/// No password opens a user with this one.
 pub(super) const LOCKED: &str = "*";
+
+/// No password at all: what groupadd and useradd give a new group.
+pub(super) const NO_PASSWORD: &str = "!";
 
 /// Changes the tables, and tells what was done.
 pub(super) fn apply(
@@ -22,7 +25,7 @@ pub(super) fn apply(
     match (group.should_exist, there) {
         (Some(false), None) => Ok("is not there"),
         (Some(false), Some(there)) => remove(&there, tables).map(|()| "removed"),
-        (_, Some(there)) => keep(group, &there, tables).map(|()| "is there already"),
+        (_, Some(there)) => keep(group, there, tables),
         (_, None) => {
             let system = group.system == Some(true);
             let gid = match group.gid {
@@ -30,7 +33,7 @@ pub(super) fn apply(
                 None => next(&group.name, system, tables, defaults)?,
             };
             let password = given(group.password_hash.as_deref(), "passwordHash", &group.name)?;
-            create(&group.name, gid, password.unwrap_or(LOCKED), tables);
+            create(&group.name, gid, password.unwrap_or(NO_PASSWORD), tables);
             Ok("made")
         }
     }
@@ -65,17 +68,17 @@ fn wanted(gid: i64, name: &str, tables: &Tables) -> Result<u32> {
     }
 }
 
-fn keep(group: &Group, there: &Record, tables: &mut Tables) -> Result<()> {
-    if let Some(gid) = group.gid {
-        let wanted = id(gid, "group", &group.name)?;
-        if there.number(ID) != Some(wanted) {
-            return Err(Error::OtherId {
-                name: group.name.clone(),
-                found: there.field(ID).to_owned(),
-                wanted,
-            });
+/// A group that is there gets the id and the password that the config gives.
+fn keep(group: &Group, there: Record, tables: &mut Tables) -> Result<&'static str> {
+    let old = there.number(ID);
+    let moved = match group.gid {
+        Some(gid) if old.map(i64::from) != Some(gid) => {
+            let gid = wanted(gid, &group.name, tables)?;
+            renumber(there.clone(), old, gid, tables);
+            true
         }
-    }
+        _ => false,
+    };
     if let Some(hash) = given(group.password_hash.as_deref(), "passwordHash", &group.name)? {
         let members = there.field(super::tables::MEMBERS);
         let mut secret = tables
@@ -85,7 +88,22 @@ fn keep(group: &Group, there: &Record, tables: &mut Tables) -> Result<()> {
         secret.set(1, hash);
         tables.gshadow.put(&secret);
     }
-    Ok(())
+    Ok(match moved {
+        true => "is there already, its id is changed",
+        false => "is there already",
+    })
+}
+
+/// As groupmod: users whose primary group it is follow it, and files keep the old id.
+fn renumber(mut group: Record, old: Option<u32>, gid: u32, tables: &mut Tables) {
+    group.set(ID, gid.to_string());
+    tables.group.put(&group);
+    let follows = |user: &Record| old.is_some() && user.number(PRIMARY) == old;
+    let users: Vec<Record> = tables.passwd.records().filter(follows).collect();
+    for mut user in users {
+        user.set(PRIMARY, gid.to_string());
+        tables.passwd.put(&user);
+    }
 }
 
 fn remove(there: &Record, tables: &mut Tables) -> Result<()> {

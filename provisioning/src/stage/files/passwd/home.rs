@@ -7,6 +7,7 @@ use crate::root::{Kind, Owner, Root, copy, hand_over};
 use crate::{Error, Result};
 
 use super::defaults::Defaults;
+use super::tables::{HOME, ID, PRIMARY, Tables};
 
 /// Work on a home directory; each can be done again.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +53,67 @@ impl Home {
             | Self::HandOver { path, .. }
             | Self::Remove { path, .. } => path,
         }
+    }
+}
+
+/// Directories of the system two levels deep.
+const SHARED: [&str; 5] = [
+    "/var/cache",
+    "/var/lib",
+    "/var/log",
+    "/var/spool",
+    "/var/tmp",
+];
+
+/// The mode of what is the user's alone.
+const PRIVATE: u32 = 0o700;
+
+/// Gives a user the directories that were made in their home, or as their home, so that a filesystem could be mounted
+/// there, and the root of that filesystem.
+///
+/// The stage `mount` runs before there are users, and makes them root's, 0755. What belongs to someone already, as on a
+/// filesystem that was kept, stays.
+pub(super) fn take_mounts(
+    name: &str,
+    mounted: &[&str],
+    tables: &Tables,
+    root: &Root,
+) -> Result<()> {
+    let Some(account) = tables.passwd.find(name) else {
+        return Ok(());
+    };
+    let home = Path::new(account.field(HOME));
+    let (Some(uid), Some(gid)) = (account.number(ID), account.number(PRIMARY)) else {
+        return Ok(());
+    };
+    // Directories such as /srv and /var/lib have what is not the user's in them, also as somebody's home.
+    let shared = home.components().count() < 3 || SHARED.iter().any(|path| home == Path::new(path));
+    if uid == 0 {
+        return Ok(());
+    }
+    for mounted in mounted.iter().map(Path::new) {
+        if shared && mounted != home {
+            continue;
+        }
+        let below = mounted
+            .ancestors()
+            .take_while(|path| path.starts_with(home));
+        for path in below {
+            take(path, Owner::of(uid, gid), root)?;
+        }
+    }
+    Ok(())
+}
+
+fn take(path: &Path, owner: Owner, root: &Root) -> Result<()> {
+    let Some(place) = root.find(path)? else {
+        return Ok(());
+    };
+    match place.node()? {
+        Some(node) if node.kind == Kind::Directory && (node.uid, node.gid) == (0, 0) => {
+            place.set(Some(PRIVATE), owner)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::config::spec::User;
 use crate::root::{Kind, Owner, Place, Root};
 use crate::{Error, Result};
 
-use super::tables::{ID, PRIMARY, Tables};
+use super::tables::{HOME, ID, PRIMARY, Tables};
 
 /// Where a user's keys are written, in the home directory (Ignition spec, `passwd.users.sshAuthorizedKeys`).
 ///
@@ -39,7 +39,7 @@ pub(super) fn write(user: &User, tables: &Tables, root: &Root) -> Result<()> {
     let Some(account) = tables.passwd.find(&user.name).filter(|_| !keys.is_empty()) else {
         return Ok(());
     };
-    let home = Path::new(account.field(5));
+    let home = Path::new(account.field(HOME));
     let owner = Owner {
         uid: account.number(ID),
         gid: account.number(PRIMARY),

@@ -15,6 +15,7 @@ const SUBGID: &str = "/etc/subgid";
 pub(super) const ID: usize = 2;
 pub(super) const PRIMARY: usize = 3;
 pub(super) const MEMBERS: usize = 3;
+pub(super) const HOME: usize = 5;
 
 /// The files, changed in memory.
 #[derive(Debug)]

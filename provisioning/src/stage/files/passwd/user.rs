@@ -5,20 +5,16 @@ use crate::root::Owner;
 use crate::{Error, Result};
 
 use super::defaults::Defaults;
-use super::group::{self, LOCKED};
+use super::group::{self, LOCKED, NO_PASSWORD};
 use super::home::Home;
 use super::subordinate;
 use super::table::Record;
-use super::tables::{ID, MEMBERS, PRIMARY, Tables};
+use super::tables::{HOME, ID, MEMBERS, PRIMARY, Tables};
 use super::{check_name, given, given_path, id, ids};
 
 /// Fields of a line of `/etc/passwd`.
 const GECOS: usize = 4;
-const HOME: usize = 5;
 const SHELL: usize = 6;
-
-/// No password at all: what useradd gives a user's own group.
-const NO_PASSWORD: &str = "!";
 
 /// Changes the tables, and tells what is to be done with the home directory before they are written.
 pub(super) fn apply(user: &User, tables: &mut Tables, defaults: &Defaults) -> Result<Vec<Home>> {

@@ -12,7 +12,7 @@ use super::name::Name;
 use super::{NOWHERE, UNITS};
 
 /// Where units are searched, the first one counts (systemd.unit(5), without what is in memory).
-const DIRECTORIES: [&str; 3] = [
+pub(super) const DIRECTORIES: [&str; 3] = [
     UNITS,
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
