@@ -1,8 +1,11 @@
 //! What an Ignition config says: read, checked, translated to one version and merged; all of it pure.
 
+pub(crate) mod authorized_key;
 pub mod check;
 pub(crate) mod clevis;
 mod document;
+pub mod kernel_arguments;
+mod key;
 pub mod merge;
 pub mod parse;
 pub mod path;

@@ -12,6 +12,7 @@ mod full;
 mod invalid;
 mod merge;
 mod resolve;
+mod ssh_keys;
 mod valid;
 mod validate;
 // Fetching

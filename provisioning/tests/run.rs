@@ -334,6 +334,53 @@ async fn two_valid_configs_that_are_not_valid_together_are_refused() {
     assert_eq!(error, said);
 }
 
+/// The command line is signed: a config that wants it as it is goes on, another fails before a disk is touched.
+#[tokio::test]
+async fn kernel_arguments_are_compared_with_the_running_command_line() {
+    let wanted = json!({"kernelArguments": {"shouldNotExist": ["flatcar.autologin"], "shouldExist": ["quiet"]}});
+    let mut boot = FirstBoot::with(&config(&wanted));
+    boot.run.machine.cmdline = "root=/dev/sda quiet\n".to_owned();
+    boot.stage(Stage::Fetch).await.unwrap();
+
+    let mut boot = FirstBoot::with(&config(&wanted));
+    boot.run.machine.cmdline = "flatcar.autologin root=/dev/sda\n".to_owned();
+    let error = boot.stage(Stage::Fetch).await.unwrap_err();
+    let rest = "and it cannot be changed, as part of the signed UKI; build an image whose recipe says it otherwise";
+    let said = format!(
+        "the configs are valid, but together they are not:\n\
+         $.kernelArguments.shouldExist.0: the kernel command line lacks \"quiet\", {rest}\n\
+         $.kernelArguments.shouldNotExist.0: the kernel command line has \"flatcar.autologin\", {rest}"
+    );
+    assert_eq!(error, said);
+    assert!(!boot.at("run/config.json").exists());
+}
+
+/// Authorities are put into the whole as `data:` URLs, of which two may be the same.
+#[tokio::test]
+async fn two_addresses_of_one_authority_are_taken() {
+    let authority = STANDARD.encode(rcgen_authority());
+    let sources = [
+        format!("data:;base64,{authority}"),
+        format!("data:text/plain;base64,{authority}"),
+    ];
+    let named: Vec<_> = sources
+        .iter()
+        .map(|source| json!({"source": source}))
+        .collect();
+    let boot = FirstBoot::with(&json!({"ignition": {
+        "version": "3.4.0",
+        "security": {"tls": {"certificateAuthorities": named}},
+    }}));
+    boot.stage(Stage::Fetch).await.unwrap();
+}
+
+fn rcgen_authority() -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.self_signed(&key).unwrap().pem()
+}
+
 #[tokio::test]
 async fn a_platform_that_does_not_exist_is_told() {
     let mut boot = FirstBoot::new();

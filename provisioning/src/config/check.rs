@@ -14,11 +14,22 @@ mod resource;
 mod storage;
 mod twice;
 mod unit;
+pub(in crate::config) mod version;
 
 pub(crate) use unit::{MOST_NAME_BYTES as MOST_UNIT_NAME_BYTES, TYPES as UNIT_TYPES};
 
 use super::report::Findings;
 use super::{Path, spec};
+
+/// Checks a config as it is written: the rules of [`check`], and those that hold within one document alone.
+///
+/// A merged config has each key once, and its authorities as `data:` URLs, of which two may be the same.
+pub(super) fn check_document(config: &spec::Config, findings: &mut Findings) {
+    check(config, findings);
+    let root = Path::root();
+    ignition::check_unique(&config.ignition, &root.field("ignition"), findings);
+    passwd::check_ways_in(config, &root.field("passwd").field("users"), findings);
+}
 
 /// Checks a whole config.
 pub fn check(config: &spec::Config, findings: &mut Findings) {
@@ -37,6 +48,8 @@ pub fn check(config: &spec::Config, findings: &mut Findings) {
     node::check_against_units(config, findings);
 }
 
+/// Arguments cannot be changed; whether the running command line has them already is for the machine to see
+/// ([`super::kernel_arguments`]).
 fn kernel_arguments(config: &spec::Config, path: &Path, findings: &mut Findings) {
     let Some(arguments) = &config.kernel_arguments else {
         return;
@@ -45,15 +58,20 @@ fn kernel_arguments(config: &spec::Config, path: &Path, findings: &mut Findings)
         ("shouldExist", &arguments.should_exist),
         ("shouldNotExist", &arguments.should_not_exist),
     ];
-    for (name, list) in lists {
-        if list.as_ref().is_some_and(|list| !list.is_empty()) {
-            findings.error(
-                path.field(name),
-                "the kernel command line is part of the signed UKI and cannot be changed by a config; \
-                 build an image whose recipe has the argument, or use sysctl.d, modprobe.d or a unit",
-            );
-        }
+    let arguments = || {
+        lists
+            .into_iter()
+            .flat_map(|(name, list)| each(list.as_ref(), &path.field(name)))
+    };
+    for (path, _) in arguments() {
+        findings.warning(
+            path,
+            "the kernel command line is part of the signed UKI and cannot be changed by a config: the first boot \
+             fails unless it is so already; build an image whose recipe has the argument, or use sysctl.d, \
+             modprobe.d or a unit",
+        );
     }
+    twice::check("the argument", arguments(), findings);
 }
 
 /// The list, or nothing.

@@ -1,5 +1,7 @@
 //! From text to a config in the newest version, or to a report that says what is wrong with the text.
 
+use std::collections::BTreeSet;
+
 use ignition_config::{v3_0, v3_1, v3_2, v3_3, v3_4, v3_5, v3_6};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,9 +10,9 @@ use serde_json::Value;
 use super::document::Document;
 use super::report::Findings;
 use super::translate::translate;
-use super::{Path, Report, Version, check, spec};
+use super::{Path, Report, Version, check, key, spec};
 
-/// How many values of a wrong type are told at a time.
+/// How many values of a wrong type, and keys in other capitals, are told at a time.
 const MOST_TYPE_ERRORS: usize = 100;
 
 /// What came of a text.
@@ -41,7 +43,7 @@ pub fn parse(bytes: &[u8]) -> Parsed {
     let version = version(&value, &mut findings);
     let config = version.and_then(|version| typed(value, version, &mut findings));
     if let Some(config) = &config {
-        check::check(config, &mut findings);
+        check::check_document(config, &mut findings);
     }
     Parsed {
         config: config.filter(|_| findings.is_valid()),
@@ -61,9 +63,7 @@ fn version(value: &Value, findings: &mut Findings) -> Option<Version> {
     }
     let path = path.field("ignition").field("version");
     let Some(text) = value.pointer("/ignition/version") else {
-        let message =
-            "a config says the version of its spec: \"ignition\": {\"version\": \"3.4.0\"}";
-        findings.error(path, message);
+        tell_no_version(value, findings);
         return None;
     };
     let Some(text) = text.as_str() else {
@@ -73,6 +73,22 @@ fn version(value: &Value, findings: &mut Findings) -> Option<Version> {
     Version::read(text)
         .map_err(|message| findings.error(path, message))
         .ok()
+}
+
+fn tell_no_version(value: &Value, findings: &mut Findings) {
+    let root = Path::root();
+    let section = root.field("ignition");
+    let (holder, at, wanted) = match value.get("ignition") {
+        Some(holder) => (holder, &section, "version"),
+        None => (value, &root, "ignition"),
+    };
+    match key::misspelt(wanted, Some(holder)) {
+        Some((key, message)) => findings.key_error(at.field(&key), message),
+        None => findings.error(
+            section.field("version"),
+            "a config says the version of its spec: \"ignition\": {\"version\": \"3.4.0\"}",
+        ),
+    }
 }
 
 fn typed(value: Value, version: Version, findings: &mut Findings) -> Option<spec::Config> {
@@ -86,6 +102,7 @@ fn typed(value: Value, version: Version, findings: &mut Findings) -> Option<spec
         _ => rewritten::<v3_6::Config>(value, findings),
     }?;
     check::mode::check(&written, findings);
+    check::version::check(&written, version, findings);
     translate(written, version)
         .map_err(|error| {
             findings.error(
@@ -107,24 +124,36 @@ fn rewritten<T: DeserializeOwned + Serialize>(
     let mut lists = Vec::new();
     find_lists(&value, &mut Vec::new(), &mut lists);
     let mut left_out = Vec::new();
-    while left_out.len() < MOST_TYPE_ERRORS {
-        let (path, message) = match read::<T>(&value, findings) {
-            Ok(config) => {
+    for _ in 0..MOST_TYPE_ERRORS {
+        let (path, message) = match read::<T>(&value) {
+            Ok((config, unknown)) => {
                 drop(value);
                 let written = serde_json::to_value(config).ok()?;
+                key::tell_unknown(unknown, findings);
                 refuse_lists(lists, &written, findings);
                 return Some(written);
             }
             Err(error) => error,
         };
+        let wrong = value.pointer_mut(&pointer(path.steps()))?;
+        let misspelt = missing(&message)
+            .and_then(|wanted| Some((wanted, key::misspelt(wanted, Some(&*wrong))?)));
+        if let Some((wanted, (key, message))) = misspelt {
+            findings.key_error(path.field(&key), message);
+            // Read on as it is meant.
+            let object = wrong.as_object_mut()?;
+            let meant = object.remove(&key)?;
+            object.insert(wanted.to_owned(), meant);
+            continue;
+        }
         if left_out.contains(&path) {
             return None;
         }
         findings.error(path.clone(), expected(&message));
-        let wrong = value
-            .pointer_mut(&pointer(path.steps()))
-            .filter(|wrong| !wrong.is_null());
-        *wrong? = Value::Null;
+        if wrong.is_null() {
+            return None;
+        }
+        *wrong = Value::Null;
         left_out.push(path);
     }
     None
@@ -133,9 +162,9 @@ fn rewritten<T: DeserializeOwned + Serialize>(
 /// The message in words of JSON instead of words of Rust, and without the text of a string, which may be a secret.
 fn expected(message: &str) -> String {
     let Some((found, wanted)) = message.rsplit_once(", expected ") else {
-        return match message.starts_with("missing field ") {
-            true => message.to_owned(),
-            false => "not a value that belongs here".to_owned(),
+        return match missing(message) {
+            Some(key) => format!("the key {key:?} is missing; give it"),
+            None => "not a value that belongs here".to_owned(),
         };
     };
     let wanted = match wanted {
@@ -155,17 +184,21 @@ fn expected(message: &str) -> String {
     format!("{found}, expected {wanted}")
 }
 
-fn read<T: DeserializeOwned>(value: &Value, findings: &mut Findings) -> Result<T, (Path, String)> {
-    let mut unknown = Vec::new();
-    let mut notice = |path: serde_ignored::Path<'_>| unknown.push(ignored(&path));
+/// What a version of the spec makes of a document, and the keys that it does not know.
+fn read<T: DeserializeOwned>(value: &Value) -> Result<(T, BTreeSet<Path>), (Path, String)> {
+    let mut unknown = BTreeSet::new();
+    let mut notice = |path: serde_ignored::Path<'_>| {
+        unknown.insert(ignored(&path));
+    };
     let reader = serde_ignored::Deserializer::new(value, &mut notice);
     let config = serde_path_to_error::deserialize(reader)
         .map_err(|error| (steps(error.path()), error.into_inner().to_string()))?;
-    for path in unknown {
-        let message = "this key is not known to the config's version of the spec and does nothing";
-        findings.key_warning(path, message);
-    }
-    Ok(config)
+    Ok((config, unknown))
+}
+
+/// The name of a key that is missing.
+fn missing(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.strip_suffix('`')
 }
 
 fn steps(path: &serde_path_to_error::Path) -> Path {

@@ -1,17 +1,17 @@
 //! From the version that a config is written in to the newest.
 //!
-//! Every 3.x version reads as the next one: what was there kept its name and its meaning. One exception: before 3.4 the
-//! special mode bits meant nothing and were dropped (Ignition 3.4, "special mode bits").
+//! Every 3.x version reads as the next one: what was there kept its name and its meaning. One exception: before 3.6 the
+//! special mode bits mean nothing and are dropped (Ignition 2.22: they exist from 3.6 on).
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Version, spec};
 
-/// The permission bits that versions before 3.4 knew.
-const PLAIN_MODE: i64 = 0o777;
-/// The version that gave the special bits a meaning.
-const SPECIAL_MODES: u8 = 4;
+/// The permission bits that versions before 3.6 know.
+pub(super) const PLAIN_MODE: i64 = 0o777;
+/// The version that gives the special bits a meaning.
+pub(super) const SPECIAL_MODES: u8 = 6;
 
 /// Translates a config that was read as `version` and written out again.
 pub(super) fn translate(

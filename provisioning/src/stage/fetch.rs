@@ -12,7 +12,7 @@ use acl_host::file;
 use ring::digest::{SHA512, digest};
 
 use crate::config::report::Findings;
-use crate::config::{self, check, merge, resolve, spec};
+use crate::config::{self, check, kernel_arguments, merge, resolve, spec};
 use crate::fetch::{Fetcher, short};
 use crate::platform::cmdline::Arguments;
 use crate::platform::{Machine, Platform};
@@ -85,7 +85,7 @@ impl Sources<'_> {
             }));
             whole = merge::merge(whole, resolved.config)?;
         }
-        check_whole(&whole)?;
+        check_whole(&whole, &self.machine.cmdline)?;
         origins.reverse();
         Ok(Decided {
             config: whole,
@@ -192,14 +192,15 @@ fn parse(bytes: &[u8], place: &str) -> Result<spec::Config> {
     Ok(config)
 }
 
-/// Two valid configs can make one that is not.
-fn check_whole(config: &spec::Config) -> Result<()> {
+/// Two valid configs can make one that is not, and only the machine knows its command line.
+fn check_whole(config: &spec::Config, cmdline: &str) -> Result<()> {
     let mut findings = Findings::default();
     check::check(config, &mut findings);
-    let errors: Vec<_> = findings
+    let mut errors: Vec<_> = findings
         .errors()
         .map(|(path, message)| format!("{path}: {message}"))
         .collect();
+    errors.extend(kernel_arguments::unmet(config, cmdline));
     if errors.is_empty() {
         return Ok(());
     }

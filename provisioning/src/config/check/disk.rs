@@ -6,8 +6,9 @@ use super::{all, each, path, said, twice};
 use crate::config::report::Findings;
 use crate::config::{Path, spec};
 
-/// GPT: the characters of a partition's name, and the numbers that every tool can handle.
-const MOST_LABEL_CHARACTERS: usize = 36;
+/// The bytes of a partition's name that Ignition takes (GPT has room for 36 characters), and the numbers that every tool
+/// can handle.
+const MOST_LABEL_BYTES: usize = 36;
 const NUMBERS: std::ops::RangeInclusive<i64> = 0..=128;
 
 pub(super) fn check(storage: &spec::Storage, at: &Path, findings: &mut Findings) {
@@ -34,16 +35,16 @@ fn check_partition(partition: &spec::Partition, at: &Path, findings: &mut Findin
         );
     }
     match said(partition.label.as_ref()) {
-        Some(label) if label.encode_utf16().count() > MOST_LABEL_CHARACTERS => {
+        Some(label) if label.len() > MOST_LABEL_BYTES => {
             findings.error(
                 at.field("label"),
-                "a partition's label has at most 36 characters",
+                "a partition's label has at most 36 bytes",
             );
         }
         Some(label) if label.contains(':') => {
-            findings.warning(
+            findings.error(
                 at.field("label"),
-                "sgdisk cuts a label at its colon, so that Ignition would make another one",
+                "a partition's label has no colon; Ignition refuses it, because sgdisk would cut it there",
             );
         }
         None if number == 0 => {
@@ -82,8 +83,9 @@ fn check_partition(partition: &spec::Partition, at: &Path, findings: &mut Findin
 }
 
 fn describes(partition: &spec::Partition) -> bool {
-    let texts = [&partition.label, &partition.guid, &partition.type_guid];
+    let texts = [&partition.guid, &partition.type_guid];
     texts.into_iter().any(|text| said(text.as_ref()).is_some())
+        || partition.label.is_some()
         || partition.size_mib.is_some()
         || partition.start_mib.is_some()
 }
@@ -104,7 +106,8 @@ fn check_overlaps(disk: &spec::Disk, at: &Path, findings: &mut Findings) {
     let mut placed: Vec<(Path, i64, i64)> = each(disk.partitions.as_ref(), at)
         .filter_map(|(at, partition)| {
             let start = partition.start_mib.filter(|start| *start > 0)?;
-            let size = partition.size_mib.filter(|size| *size > 0)?;
+            // 0 is as much as there is: at least where it begins.
+            let size = partition.size_mib.filter(|size| *size >= 0)?.max(1);
             Some((at, start, start.saturating_add(size)))
         })
         .collect();

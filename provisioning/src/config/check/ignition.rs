@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{each, resource, said};
+use super::{each, resource, said, twice};
 use crate::config::report::Findings;
 use crate::config::{Path, spec};
 use crate::fetch::short;
@@ -37,24 +37,60 @@ pub(super) fn check(section: &spec::Ignition, path: &Path, findings: &mut Findin
     }
 }
 
+/// Each config and each authority is named once (the spec: unique sources).
+pub(super) fn check_unique(section: &spec::Ignition, path: &Path, findings: &mut Findings) {
+    let merge = section
+        .config
+        .as_ref()
+        .and_then(|config| config.merge.as_ref());
+    let merge = each(merge, &path.field("config").field("merge"));
+    twice::check("the source", sources(merge), findings);
+    let tls = section
+        .security
+        .as_ref()
+        .and_then(|security| security.tls.as_ref());
+    let authorities = tls.and_then(|tls| tls.certificate_authorities.as_ref());
+    let at = path
+        .field("security")
+        .field("tls")
+        .field("certificateAuthorities");
+    twice::check("the source", sources(each(authorities, &at)), findings);
+}
+
+fn sources<'c>(
+    resources: impl Iterator<Item = (Path, &'c spec::Resource)>,
+) -> impl Iterator<Item = (Path, twice::Address<'c>)> {
+    resources.filter_map(|(path, resource)| {
+        Some((path, twice::Address(said(resource.source.as_ref())?)))
+    })
+}
+
 fn check_proxy(proxy: &spec::Proxy, path: &Path, findings: &mut Findings) {
     let proxies = [
         ("httpProxy", &proxy.http_proxy),
         ("httpsProxy", &proxy.https_proxy),
     ];
     for (name, text) in proxies {
-        let Some(text) = said(text.as_ref()) else {
+        let Some(text) = text else {
             continue;
         };
-        let usable = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-        if !usable {
+        let url = Url::parse(text).ok();
+        let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+        let Some(url) = url else {
             let message = format!(
                 "{:?} is not the address of a proxy; give http://HOST:PORT or https://HOST:PORT",
                 short(text)
             );
             findings.error(path.field(name), message);
+            continue;
+        };
+        if name == "httpsProxy" && url.scheme() == "http" {
+            let message = "the way to this proxy is not encrypted, and which https: hosts are asked for can be read";
+            findings.warning(path.field(name), message);
         }
     }
+    let hosts = each(proxy.no_proxy.as_ref(), &path.field("noProxy"));
+    twice::check("the host", hosts, findings);
 }
 
 fn check_timeouts(timeouts: &spec::Timeouts, path: &Path, findings: &mut Findings) {

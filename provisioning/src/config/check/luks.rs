@@ -1,14 +1,11 @@
 //! Encrypted volumes and what unlocks them.
 
-use std::fmt;
-
 use serde_json::Value;
 use url::Url;
 
 use super::{all, each, path, resource, said, twice};
 use crate::config::report::Findings;
 use crate::config::{Path, clevis, spec};
-use crate::fetch::short;
 
 /// LUKS 2, header: the bytes of a label.
 const MOST_LABEL_BYTES: usize = 47;
@@ -99,18 +96,8 @@ fn check_clevis(clevis: &spec::Clevis, at: &Path, findings: &mut Findings) {
         check_tang(tang, &at, findings);
     }
     let urls = each(clevis.tang.as_ref(), &at.field("tang"))
-        .filter_map(|(at, tang)| Some((at, Address(tang.url.as_deref()?))));
+        .filter_map(|(at, tang)| Some((at, twice::Address(tang.url.as_deref()?))));
     twice::check("the server", urls, findings);
-}
-
-/// An address that is compared whole and shown without its secrets.
-#[derive(PartialEq, Eq, Hash)]
-struct Address<'c>(&'c str);
-
-impl fmt::Display for Address<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&short(self.0))
-    }
 }
 
 fn check_custom(custom: &spec::ClevisCustom, at: &Path, others: bool, findings: &mut Findings) {

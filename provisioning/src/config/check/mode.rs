@@ -11,7 +11,7 @@ const MEANT: &[i64] = &[
     777, 1755, 1770, 1775, 1777, 2750, 2755, 2770, 2775,
 ];
 
-/// Looks at the modes of a config as it is written: before version 3.4 the special bits of a mode are dropped when it is
+/// Looks at the modes of a config as it is written: before version 3.6 the special bits of a mode are dropped when it is
 /// translated, and with them the digits.
 pub(in crate::config) fn check(written: &Value, findings: &mut Findings) {
     let storage = Path::root().field("storage");

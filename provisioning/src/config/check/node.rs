@@ -90,7 +90,7 @@ fn check_file(file: &spec::File, at: &Path, findings: &mut Findings) {
         resource::check(contents, &at.field("contents"), findings);
     }
     for (at, append) in each(file.append.as_ref(), &at.field("append")) {
-        resource::check_required(append, &at, findings);
+        resource::check(append, &at, findings);
     }
     let source = file
         .contents
@@ -111,7 +111,12 @@ fn check_link(
     let Some(target) = said(link.target.as_ref()) else {
         return findings.error(at.field("target"), "a link has a target; give it");
     };
-    if link.hard == Some(true) && directories.contains(&path::clean(target)) {
+    if link.hard == Some(true) && !target.starts_with('/') {
+        let message = format!(
+            "a hard link leads to a path of the new system, and {target:?} is relative; begin it with /"
+        );
+        findings.error(at.field("target"), message);
+    } else if link.hard == Some(true) && directories.contains(&path::clean(target)) {
         findings.error(
             at.field("target"),
             "a directory has no hard links; make a symbolic link",
@@ -197,7 +202,12 @@ pub(super) fn check_against_units(config: &spec::Config, findings: &mut Findings
     let mut written = HashMap::new();
     let at = Path::root().field("systemd").field("units");
     for (at, unit) in each(units, &at) {
-        if unit.contents.is_some() {
+        // An empty unit is not written, an empty drop-in is.
+        if unit
+            .contents
+            .as_deref()
+            .is_some_and(|text| !text.is_empty())
+        {
             written.insert(format!("{UNITS}/{}", unit.name), at.clone());
         }
         for (at, dropin) in each(unit.dropins.as_ref(), &at.field("dropins")) {

@@ -1,8 +1,10 @@
 //! Users and groups.
 
-use super::{each, said, twice};
+use std::fmt;
+
+use super::{all, each, said, twice};
 use crate::config::report::Findings;
-use crate::config::{Path, spec};
+use crate::config::{Path, authorized_key, spec};
 
 /// What useradd takes (shadow, `NAME_REGEX` of Debian), so that every tool can handle the name.
 const MOST_NAME_BYTES: usize = 32;
@@ -41,7 +43,7 @@ fn check_user(user: &spec::User, at: &Path, findings: &mut Findings) {
     }
     for (name, text) in [("homeDir", &user.home_dir), ("shell", &user.shell)] {
         if let Some(path) = said(text.as_ref()) {
-            super::path::check(path, &at.field(name), findings);
+            super::path::check_loosely(path, &at.field(name), findings);
         }
     }
     if let Some(group) = said(user.primary_group.as_ref()) {
@@ -50,12 +52,84 @@ fn check_user(user: &spec::User, at: &Path, findings: &mut Findings) {
     for (at, group) in each(user.groups.as_ref(), &at.field("groups")) {
         check_reference(group, &at, findings);
     }
-    for (at, key) in each(
-        user.ssh_authorized_keys.as_ref(),
-        &at.field("sshAuthorizedKeys"),
-    ) {
+    let groups = each(user.groups.as_ref(), &at.field("groups"));
+    twice::check("the group", groups, findings);
+    let at = at.field("sshAuthorizedKeys");
+    for (at, key) in each(user.ssh_authorized_keys.as_ref(), &at) {
         check_key(key, &at, findings);
     }
+    let keys = each(user.ssh_authorized_keys.as_ref(), &at).map(|(at, key)| (at, Key(key)));
+    twice::check("the key", keys, findings);
+}
+
+/// An SSH key that is compared whole and shown by its beginning.
+#[derive(PartialEq, Eq, Hash)]
+struct Key<'c>(&'c str);
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 40;
+        let begin: String = self.0.chars().take(SHOWN).collect();
+        let cut = if begin.len() < self.0.len() {
+            "…"
+        } else {
+            ""
+        };
+        write!(f, "{begin:?}{cut}")
+    }
+}
+
+/// Adds a warning for each user that the config makes and whom nothing lets in. Not where the config names others, which
+/// may give what is missing.
+pub(super) fn check_ways_in(config: &spec::Config, at: &Path, findings: &mut Findings) {
+    let others = config.ignition.config.as_ref();
+    let replaced = others.and_then(|others| others.replace.as_ref());
+    if replaced.is_some_and(|replace| said(replace.source.as_ref()).is_some())
+        || others.is_some_and(|others| !all(others.merge.as_ref()).is_empty())
+    {
+        return;
+    }
+    let users = config
+        .passwd
+        .as_ref()
+        .and_then(|passwd| passwd.users.as_ref());
+    for (at, user) in each(users, at) {
+        if is_persons(user) && !has_way_in(user) && !writes_keys(config, user) {
+            let message = "nobody can log in as this user: it has neither an SSH key nor a password hash; give one, \
+                           or say \"system\": true for an account that only runs programs";
+            findings.warning(at, message);
+        }
+    }
+}
+
+/// Whether someone shall work as the user, as far as a config tells. `root` is the image's.
+fn is_persons(user: &spec::User) -> bool {
+    let shell = said(user.shell.as_ref()).unwrap_or_default();
+    user.name != "root"
+        && user.should_exist != Some(false)
+        && user.system != Some(true)
+        && !shell.ends_with("/nologin")
+        && !shell.ends_with("/false")
+}
+
+fn has_way_in(user: &spec::User) -> bool {
+    let hash = said(user.password_hash.as_ref()).unwrap_or("*");
+    let keys = all(user.ssh_authorized_keys.as_ref()).iter();
+    !hash.starts_with(['*', '!']) || keys.into_iter().any(|key| !key.trim().is_empty())
+}
+
+/// Whether the config brings keys as files.
+fn writes_keys(config: &spec::Config, user: &spec::User) -> bool {
+    let home = match said(user.home_dir.as_ref()) {
+        Some(home) => super::path::clean(home),
+        None => format!("/home/{}", user.name),
+    };
+    let files = config
+        .storage
+        .as_ref()
+        .and_then(|storage| storage.files.as_ref());
+    let keys = format!("{home}/.ssh/authorized_keys");
+    all(files).iter().any(|file| file.path.starts_with(&keys))
 }
 
 fn check_name(name: &str, at: &Path, findings: &mut Findings) {
@@ -104,9 +178,9 @@ fn check_field(text: Option<&String>, at: &Path, findings: &mut Findings) {
 
 fn check_key(key: &str, at: &Path, findings: &mut Findings) {
     if key.trim().is_empty() {
-        findings.warning(at.clone(), "an empty key lets nobody in");
+        return findings.warning(at.clone(), "an empty key lets nobody in");
     } else if key.contains("PRIVATE KEY") {
-        findings.error(
+        return findings.error(
             at.clone(),
             "this is a private key; give the public one (the file that ends in .pub)",
         );
@@ -115,5 +189,11 @@ fn check_key(key: &str, at: &Path, findings: &mut Findings) {
             at.clone(),
             "several lines are several keys; give each one its own entry",
         );
+    }
+    for line in key.lines().filter(|line| !line.trim().is_empty()) {
+        if let Some(why) = authorized_key::unusable(line) {
+            let message = format!("sshd cannot use this key: {why}");
+            findings.warning(at.clone(), message);
+        }
     }
 }

@@ -3,12 +3,17 @@
 use crate::config::Path;
 use crate::config::report::Findings;
 
-/// A path that something is made at or found at: absolute, without `..`.
-///
-/// Doubled slashes, one at the end and `.` say nothing: they are passed over where paths are compared ([`clean`]) and where
-/// they are resolved ([`crate::root`]). Ignition refuses some of them.
+/// A path that something is made at or found at: absolute and clean, so without `..`, `.`, doubled slashes and one at the
+/// end (Ignition's `validatePath`).
 pub(super) fn check(text: &str, path: &Path, findings: &mut Findings) {
     if let Some(message) = wrong(text) {
+        findings.error(path.clone(), message);
+    }
+}
+
+/// A path that Ignition leaves to `useradd`: absolute and without `..`.
+pub(super) fn check_loosely(text: &str, path: &Path, findings: &mut Findings) {
+    if let Some(message) = leads_astray(text) {
         findings.error(path.clone(), message);
     }
 }
@@ -19,6 +24,14 @@ pub(super) fn is_right(text: &str) -> bool {
 }
 
 fn wrong(text: &str) -> Option<String> {
+    leads_astray(text).or_else(|| {
+        let clean = clean(text);
+        (clean != text)
+            .then(|| format!("the path {text:?} has parts that say nothing; write {clean:?}"))
+    })
+}
+
+fn leads_astray(text: &str) -> Option<String> {
     if text.is_empty() {
         Some("the path is empty; give an absolute one".to_owned())
     } else if !text.starts_with('/') {

@@ -80,6 +80,10 @@ fn check_source(source: &str, path: &Path, findings: &mut Findings) {
 
 /// What is in the config itself is unpacked here, as it is where it is needed (after disks were written).
 fn check_data(resource: &spec::Resource, source: &str, path: &Path, findings: &mut Findings) {
+    if !source.starts_with("data:") {
+        let message = "the scheme of a data: URL is written in lower case";
+        return findings.error(path.field("source"), message);
+    }
     if !source.contains(',') {
         let message =
             "a data: URL has a comma before its content: data:,hello or data:;base64,aGVsbG8=";
@@ -150,11 +154,16 @@ fn check_headers(
     if headers.is_none_or(Vec::is_empty) {
         return;
     }
-    if source.is_some_and(|source| !source.starts_with("http:") && !source.starts_with("https:")) {
-        findings.error(
+    match source {
+        None => findings.error(
+            path.clone(),
+            "headers without a source are sent to nobody; give the source, or leave them out",
+        ),
+        Some(source) if !is_http(source) => findings.error(
             path.clone(),
             "headers are sent to http: and https: addresses only; leave them out",
-        );
+        ),
+        Some(_) => {}
     }
     for (path, header) in each(headers, path) {
         if !is_header(&header.name) {
@@ -174,6 +183,13 @@ fn check_headers(
         .filter(|(_, header)| is_header(&header.name))
         .map(|(path, header)| (path, header.name.to_ascii_lowercase()));
     twice::check("the header", names, findings);
+}
+
+/// Schemes may be written in capitals (RFC 3986, 3.1).
+fn is_http(source: &str) -> bool {
+    source.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+    })
 }
 
 fn is_header(name: &str) -> bool {
