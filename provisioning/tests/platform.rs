@@ -281,7 +281,11 @@ async fn only_azure_says_something_and_wants_to_hear() {
         assert_eq!(platform.defaults(&machine).await.unwrap(), None);
         platform.report(&machine, &Outcome::Ready).await.unwrap();
     }
-    assert!(Platform::Azure.defaults(&machine).await.is_err());
+    let said = chain(&Platform::Azure.defaults(&machine).await.unwrap_err());
+    assert!(
+        said.starts_with("cannot reach http://127.0.0.1:9/metadata/instance?"),
+        "{said}"
+    );
     assert!(
         Platform::Azure
             .report(&machine, &Outcome::Ready)
