@@ -12,6 +12,8 @@ mod esp;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod host_keys;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod program;
