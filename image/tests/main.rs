@@ -25,3 +25,5 @@ mod sign;
 mod time;
 #[cfg(test)]
 mod uki;
+#[cfg(test)]
+mod units;
