@@ -20,6 +20,8 @@ mod program;
 #[cfg(test)]
 mod recipe;
 #[cfg(test)]
+mod scripts;
+#[cfg(test)]
 mod sign;
 #[cfg(test)]
 mod time;
