@@ -8,6 +8,7 @@ pub mod apt;
 pub mod deb;
 pub mod mirror;
 pub mod package;
+pub mod release;
 pub mod store;
 pub mod tree;
 mod uris;

@@ -21,7 +21,9 @@ use crate::progress::{note, step};
 use crate::recipe::Recipe;
 use crate::resolve::{Mirrors, Resolver};
 use crate::step::settle::{self, Identity, Root};
-use crate::step::{compose, container, disk, esp, formats, initrd, lay, prune, sign, uki, usr};
+use crate::step::{
+    compose, container, disk, esp, formats, initrd, lay, prune, scripts, sign, uki, usr,
+};
 use crate::tools_tree;
 use crate::workspace::{Product, Workspace};
 
@@ -45,6 +47,8 @@ pub struct Request {
     pub cache: PathBuf,
     /// Build from exactly these packages, instead of from what the archives hold now.
     pub locked: Option<PathBuf>,
+    /// The lock of an earlier build: no archive may be older than it was then.
+    pub after: Option<PathBuf>,
     /// Formats of the disk image besides raw.
     pub formats: Vec<Format>,
     /// Keys must be valid now. The build's result does not depend on it.
@@ -110,6 +114,7 @@ pub fn build(recipe: &Recipe, request: &Request) -> Result<Built, Error> {
     step("settle", || {
         settle::settle(&workspace.tree(), &tools, &identity, root)
     })?;
+    step("scripts", || scripts(&lock, &store, &workspace))?;
     step("prune", || prune(recipe, &workspace))?;
     step("usr", || usr(recipe, &workspace, &tools))?;
     let root_hash = step("verity", || verity(&workspace))?;
@@ -146,10 +151,14 @@ fn identity(recipe: &Recipe, version: &str) -> Identity {
 }
 
 fn lock(recipe: &Recipe, request: &Request, mirrors: &Mirrors) -> Result<Lock, Error> {
-    match &request.locked {
-        Some(path) => Lock::read(path, recipe),
-        None => Resolver::new(recipe, mirrors, &request.cache.join("apt")).lock(),
+    let lock = match &request.locked {
+        Some(path) => Lock::read(path, recipe)?,
+        None => Resolver::new(recipe, mirrors, &request.cache.join("apt")).lock()?,
+    };
+    if let Some(earlier) = &request.after {
+        lock.not_older_than(earlier)?;
     }
+    Ok(lock)
 }
 
 fn compose(
@@ -187,6 +196,13 @@ fn containers(recipe: &Recipe, workspace: &Workspace) -> Result<(), Error> {
     let tree = workspace.tree();
     let mut containers = recipe.containers.iter();
     containers.try_for_each(|container| container::container(container, &tree))
+}
+
+fn scripts(lock: &Lock, store: &Store, workspace: &Workspace) -> Result<(), Error> {
+    for line in scripts::left_undone(lock, store, &workspace.tree())? {
+        note(&line);
+    }
+    Ok(())
 }
 
 fn prune(recipe: &Recipe, workspace: &Workspace) -> Result<(), Error> {

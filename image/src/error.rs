@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use acl_host::Who;
+use jiff::Timestamp;
 
 use crate::pe::PeError;
 use crate::recipe::{Place, Size};
@@ -19,8 +20,19 @@ pub enum Error {
     Host(#[from] acl_host::Error),
 
     // Recipes and locks
-    #[error("{place}: {reason}")]
-    ParseRecipe { place: Place, reason: String },
+    #[error("{place}cannot read the recipe {}", path.display())]
+    ReadRecipe {
+        /// Of the line that names it and a colon, if a recipe does.
+        place: String,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("{place}: {reason}{snippet}")]
+    ParseRecipe {
+        place: Place,
+        reason: String,
+        snippet: String,
+    },
     #[error("{place}: {reason}")]
     Recipe { place: Place, reason: String },
     #[error("{} is the {depth}th recipe that another extends: do two extend each other?", path.display())]
@@ -33,6 +45,8 @@ pub enum Error {
         recipe: PathBuf,
         reason: String,
     },
+    #[error("cannot read the lock {}", path.display())]
+    ReadLock { path: PathBuf, source: io::Error },
     #[error("{} is not a lock of acl-image", path.display())]
     ParseLock {
         path: PathBuf,
@@ -58,6 +72,15 @@ pub enum Error {
     ReadArchive {
         archives: String,
         source: acl_host::Error,
+    },
+    #[error("apt keeps no index of {source_name} with a date that can be read")]
+    ReadDate { source_name: String },
+    #[error("the archive {archive} is of {found}, and the lock {} was made of one of {least}: its mirror is behind or withholds updates; take another one with --mirror", lock.display())]
+    OlderArchive {
+        archive: String,
+        found: Timestamp,
+        least: Timestamp,
+        lock: PathBuf,
     },
     #[error(
         "{place}: the package {package} is in none of the archives {archives}: correct its name, or add the archive that has it"
@@ -204,11 +227,13 @@ impl Error {
     pub fn who(&self) -> Who {
         match self {
             Self::Host(error) => error.who(),
-            Self::ParseRecipe { .. }
+            Self::ReadRecipe { .. }
+            | Self::ParseRecipe { .. }
             | Self::Recipe { .. }
             | Self::ExtendsTooDeep { .. }
             | Self::UnknownSource { .. }
             | Self::WithoutSource { .. }
+            | Self::ReadLock { .. }
             | Self::ParseLock { .. }
             | Self::LockMismatch { .. }
             | Self::NoMirror { .. }
@@ -235,9 +260,11 @@ impl Error {
             | Self::InitrdFileTooLarge { .. }
             | Self::PartitionTooSmall { .. }
             | Self::PartitionSize { .. } => Who::Operator,
-            Self::ReadArchive { .. } | Self::Fetch { .. } | Self::OtherPackage { .. } => {
-                Who::Server
-            }
+            Self::ReadArchive { .. }
+            | Self::ReadDate { .. }
+            | Self::OlderArchive { .. }
+            | Self::Fetch { .. }
+            | Self::OtherPackage { .. } => Who::Server,
             Self::DamagedPackage { .. }
             | Self::MakeDirectory { .. }
             | Self::WriteKey { .. }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use acl_host::file;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::archive::package::Package;
+use crate::archive::release::{self, Dated};
 use crate::description::to_json;
 use crate::recipe::{Named, Recipe};
 
@@ -20,6 +20,12 @@ pub struct Lock {
     pub schema: u32,
     /// What the recipe asked for.
     pub asked: Asked,
+    /// When the index of each source was made; none in a lock of an earlier acl-image.
+    #[serde(default)]
+    pub dates: Vec<Dated>,
+    /// The names of those packages that the recipe at the bottom of `extends` does not bring.
+    #[serde(default)]
+    pub added: Vec<String>,
     /// Every package that is laid in, or omitted.
     pub packages: Vec<Package>,
     /// The packages that single files are taken from, in the recipe's order.
@@ -87,32 +93,25 @@ impl Asked {
 }
 
 impl Lock {
-    /// A lock of packages that were resolved for `recipe`.
-    pub fn new(
-        recipe: &Recipe,
-        packages: Vec<Package>,
-        takes: Vec<Package>,
-        tools: Vec<Package>,
-    ) -> Self {
+    /// A lock of `recipe` that names nothing yet.
+    pub fn empty(recipe: &Recipe) -> Self {
         Self {
             schema: SCHEMA,
             asked: Asked::of(recipe),
-            packages,
-            takes,
-            tools,
+            dates: Vec::new(),
+            added: Vec::new(),
+            packages: Vec::new(),
+            takes: Vec::new(),
+            tools: Vec::new(),
         }
     }
 
     /// Reads a lock that was made for `recipe`.
     ///
     /// # Errors
-    /// [`Error::ParseLock`] for what is no lock; [`Error::LockMismatch`] if the recipe asks for something else.
+    /// [`Error::ReadLock`]; [`Error::ParseLock`] for what is no lock; [`Error::LockMismatch`] if the recipe asks for something else.
     pub fn read(path: &Path, recipe: &Recipe) -> Result<Self, Error> {
-        let text = file::read_to_string(path)?;
-        let lock: Self = serde_json::from_str(&text).map_err(|source| Error::ParseLock {
-            path: path.to_owned(),
-            source,
-        })?;
+        let lock = Self::parse(path)?;
         let difference = match lock.schema {
             SCHEMA => Asked::of(recipe).difference(&lock.asked),
             other => Some(format!(
@@ -127,6 +126,34 @@ impl Lock {
                 reason,
             }),
         }
+    }
+
+    /// Refuses a source whose index is older than the one that the lock at `path`, of an earlier build, was made of.
+    ///
+    /// # Errors
+    /// [`Error::OlderArchive`]; [`Error::ReadLock`]; [`Error::ParseLock`] for what is no lock.
+    pub fn not_older_than(&self, path: &Path) -> Result<(), Error> {
+        let earlier = Self::parse(path)?;
+        match release::older(&self.dates, &earlier.dates) {
+            None => Ok(()),
+            Some((found, least)) => Err(Error::OlderArchive {
+                archive: format!("{} ({})", found.source, found.suite),
+                found: found.date,
+                least: least.date,
+                lock: path.to_owned(),
+            }),
+        }
+    }
+
+    fn parse(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::ReadLock {
+            path: path.to_owned(),
+            source,
+        })?;
+        serde_json::from_str(&text).map_err(|source| Error::ParseLock {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// The lock as a file, the same bytes for the same packages.

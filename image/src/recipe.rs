@@ -11,7 +11,6 @@ mod written;
 
 use std::path::{Path, PathBuf};
 
-use acl_host::file;
 use serde::Deserialize;
 
 use crate::Error;
@@ -28,6 +27,8 @@ pub use size::Size;
 pub struct Recipe {
     /// The file that was read (the variant, if it extends another).
     pub file: PathBuf,
+    /// The recipe at the bottom of `extends`; `file` where it extends none.
+    pub base: PathBuf,
     /// `IMAGE_ID` of os-release; the first part of every file name of a build.
     pub id: String,
     /// The sizes of the partitions.
@@ -201,7 +202,7 @@ impl Recipe {
     /// Reads the recipe and those that it extends, and checks it.
     ///
     /// # Errors
-    /// [`Error::Host`] when a file cannot be read; [`Error::ParseRecipe`] for TOML that is malformed or holds a key
+    /// [`Error::ReadRecipe`] when a file cannot be read; [`Error::ParseRecipe`] for TOML that is malformed or holds a key
     /// that does not exist; [`Error::Recipe`] for everything that does not fit together.
     pub fn read(path: &Path) -> Result<Self, Error> {
         check::check(path, merge::read(path)?)
@@ -256,8 +257,4 @@ impl Recipe {
         source.mirror = Some(url.trim_end_matches('/').to_owned());
         Ok(())
     }
-}
-
-fn text(path: &Path) -> Result<String, Error> {
-    Ok(file::read_to_string(path)?)
 }

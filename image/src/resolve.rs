@@ -58,16 +58,52 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Every package of a build.
+    /// Every package of a build, and the dates of the archives that they come from.
     ///
     /// # Errors
     /// Those of [`Apt`], and [`Error::UselessOmission`].
     pub fn lock(&self) -> Result<Lock, Error> {
         let recipe = self.recipe;
-        let packages = self
-            .apt(&recipe.packages.from)?
-            .resolve(&recipe.packages.install)?;
-        for omission in &recipe.packages.omit {
+        let apt = self.apt(&recipe.packages.from)?;
+        let mut lock = Lock::empty(recipe);
+        lock.packages = apt.resolve(&recipe.packages.install)?;
+        lock.added = self.added(&apt, &lock.packages)?;
+        lock.dates = apt.dates()?;
+        // Its directory may be asked for again below.
+        drop(apt);
+        self.refuse_useless_omissions(&lock.packages)?;
+        for take in &recipe.takes {
+            let apt = self.apt(std::slice::from_ref(&take.source))?;
+            lock.takes.push(apt.single(&take.package)?);
+            lock.dates.extend(apt.dates()?);
+        }
+        if !recipe.tools.build.is_empty() {
+            let apt = self.apt(&recipe.tools.from)?;
+            lock.tools = apt.resolve(&recipe.tools.build)?;
+            lock.dates.extend(apt.dates()?);
+        }
+        lock.dates.sort_by(|a, b| a.source.cmp(&b.source));
+        lock.dates.dedup();
+        Ok(lock)
+    }
+
+    /// Which of `packages` come by what variants install beyond the recipe that they extend.
+    fn added(&self, apt: &Apt, packages: &[Package]) -> Result<Vec<String>, Error> {
+        let install = self.recipe.packages.install.iter();
+        let of_base = install.filter(|package| package.place.file == self.recipe.base);
+        let of_base: Vec<Named> = of_base.cloned().collect();
+        // A recipe that stands alone knows its packages.
+        if of_base.is_empty() || of_base.len() == self.recipe.packages.install.len() {
+            return Ok(Vec::new());
+        }
+        let brought = apt.resolve(&of_base)?;
+        let is_new = |package: &&Package| brought.iter().all(|base| base.name != package.name);
+        let added = packages.iter().filter(is_new);
+        Ok(added.map(|package| package.name.clone()).collect())
+    }
+
+    fn refuse_useless_omissions(&self, packages: &[Package]) -> Result<(), Error> {
+        for omission in &self.recipe.packages.omit {
             let name = &omission.package.name;
             if !packages.iter().any(|package| package.name == *name) {
                 return Err(Error::UselessOmission {
@@ -76,14 +112,7 @@ impl<'a> Resolver<'a> {
                 });
             }
         }
-        let takes = recipe.takes.iter();
-        let takes = takes.map(|take| {
-            self.apt(std::slice::from_ref(&take.source))?
-                .single(&take.package)
-        });
-        let takes = takes.collect::<Result<_, _>>()?;
-        let tools = self.tools(&recipe.tools.build)?;
-        Ok(Lock::new(recipe, packages, takes, tools))
+        Ok(())
     }
 
     /// Packages of a tools tree.

@@ -55,7 +55,7 @@ impl Site {
         Mirrors::find(recipe, &HostMirrors::read(&self.path("host")).unwrap()).unwrap()
     }
 
-    fn lock(&self, recipe: &Recipe) -> Result<Lock, Error> {
+    pub(crate) fn lock(&self, recipe: &Recipe) -> Result<Lock, Error> {
         let mirrors = self.mirrors(recipe);
         Resolver::new(recipe, &mirrors, &self.path("apt")).lock()
     }
@@ -321,4 +321,78 @@ fn a_lock_serves_its_own_recipe_only() {
             .starts_with("DIR/lock.json is not a lock of acl-image"),
         "{error}"
     );
+    fs::remove_file(&path).unwrap();
+    let error = Lock::read(&path, &recipe).unwrap_err();
+    assert_eq!(
+        site.text(&error),
+        "cannot read the lock DIR/lock.json: No such file or directory (os error 2)"
+    );
+    assert_eq!(error.who(), Who::Operator);
+}
+
+/// The archive's index stays signed for ever; a build after another one takes no older one.
+#[test]
+fn an_archive_that_is_older_than_an_earlier_build_s_is_refused() {
+    let site = Site::new();
+    let recipe = site.recipe("install = [\"app\"]", "");
+    let lock = site.lock(&recipe).unwrap();
+    let dates: Vec<String> = lock
+        .dates
+        .iter()
+        .map(|dated| format!("{} {} {}", dated.source, dated.suite, dated.date))
+        .collect();
+    assert_eq!(dates, ["test test 2025-11-01T00:00:00Z"]);
+
+    let earlier = |date: &str| {
+        let mut earlier = lock.clone();
+        earlier.dates[0].date = date.parse().unwrap();
+        scratch(site.path("earlier.json"), &earlier.to_json().unwrap()).unwrap();
+        lock.not_older_than(&site.path("earlier.json"))
+    };
+    earlier("2025-10-31T23:59:59Z").unwrap();
+    earlier("2025-11-01T00:00:00Z").unwrap();
+    let error = earlier("2025-11-01T00:00:01Z").unwrap_err();
+    assert_eq!(
+        site.text(&error),
+        "the archive test (test) is of 2025-11-01T00:00:00Z, and the lock DIR/earlier.json was made of one of 2025-11-01T00:00:01Z: \
+         its mirror is behind or withholds updates; take another one with --mirror"
+    );
+    assert_eq!(error.who(), Who::Server);
+}
+
+/// A lock of before there were dates says nothing about them.
+#[test]
+fn a_lock_without_dates_is_read() {
+    let site = Site::new();
+    let recipe = site.recipe("install = [\"app\"]", "");
+    let lock = site.lock(&recipe).unwrap();
+    let mut old: serde_json::Value = serde_json::from_slice(&lock.to_json().unwrap()).unwrap();
+    for key in ["dates", "added"] {
+        old.as_object_mut().unwrap().remove(key).unwrap();
+    }
+    scratch(site.path("old.json"), old.to_string().as_bytes()).unwrap();
+    let read = Lock::read(&site.path("old.json"), &recipe).unwrap();
+    assert_eq!(
+        (read.dates, read.packages),
+        (Vec::new(), lock.packages.clone())
+    );
+    lock.not_older_than(&site.path("old.json")).unwrap();
+}
+
+#[test]
+fn what_a_variant_adds_to_its_base_is_in_the_lock() {
+    let site = Site::new();
+    assert_eq!(
+        site.lock(&site.recipe("install = [\"extra\"]", ""))
+            .unwrap()
+            .added,
+        Vec::<String>::new()
+    );
+    scratch(
+        site.path("v.toml"),
+        b"schema = 1\nextends = \"r.toml\"\n[packages]\ninstall = [\"app\"]\n",
+    )
+    .unwrap();
+    let variant = Recipe::read(&site.path("v.toml")).unwrap();
+    assert_eq!(site.lock(&variant).unwrap().added, ["app", "base"]);
 }

@@ -18,6 +18,7 @@ fn request(site: &Site) -> Request {
         programs: site.path("programs"),
         cache: site.path("cache"),
         locked: None,
+        after: None,
         formats: Vec::new(),
         now: now(),
     }

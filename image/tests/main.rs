@@ -12,14 +12,20 @@ mod esp;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod host_keys;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
 mod recipe;
 #[cfg(test)]
+mod scripts;
+#[cfg(test)]
 mod sign;
 #[cfg(test)]
 mod time;
 #[cfg(test)]
 mod uki;
+#[cfg(test)]
+mod units;

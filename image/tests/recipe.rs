@@ -66,7 +66,18 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "install =",
         "instal =",
-        "r.toml:15: unknown field `instal`, expected one of `from`, `install`, `omit`",
+        "r.toml:15: there is no key `instal` here; there are `from`, `install`, `omit`\n\
+         15 | instal = [\"app\"]\n   | ^^^^^^",
+    ),
+    (
+        "esp = \"64 MiB\"",
+        "esp = 64",
+        "r.toml:4: this is the integer `64`; it must be a string\n4 | esp = 64\n  |       ^^",
+    ),
+    (
+        "id = \"t\"",
+        "id = \"t",
+        "r.toml:3: invalid basic string, expected `\"`\n3 | id = \"t\n  |        ^",
     ),
     (
         "schema = 1",
@@ -76,7 +87,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "\"8 MiB\"",
         "\"8 MB\"",
-        "r.toml:5: \"8 MB\" is not a size: write a whole number of MiB or GiB, such as \"512 MiB\"",
+        "r.toml:5: \"8 MB\" is not a size: write a whole number of MiB or GiB, such as \"512 MiB\"\n\
+         5 | usr = \"8 MB\"\n  |       ^^^^^^",
     ),
     (
         "usr = \"8 MiB\"\n",
@@ -201,9 +213,9 @@ reason = "of the variant"
     let base = format!("{BASE}[[tree]]\npath = \"here\"\nreason = \"of the base\"\n");
     let files = [
         ("v.toml", variant),
-        ("here/x", ""),
+        ("here/usr/x", ""),
         ("base/r.toml", &base),
-        ("base/here/x", ""),
+        ("base/here/etc/x", ""),
     ];
     let recipes = Recipes::new(&files);
     let recipe = recipes.read("v.toml").unwrap();
@@ -232,8 +244,46 @@ fn an_error_in_the_base_names_the_base() {
     let base = BASE.replace("install =", "instal =");
     let variant = "schema = 1\nextends = \"r.toml\"\n";
     let error = Recipes::new(&[("r.toml", &base), ("v.toml", variant)]).read("v.toml");
-    let expected = "r.toml:15: unknown field `instal`, expected one of `from`, `install`, `omit`";
+    let expected = "r.toml:15: there is no key `instal` here; there are `from`, `install`, `omit`\n\
+                    15 | instal = [\"app\"]\n   | ^^^^^^";
     assert_eq!(error.unwrap_err(), expected);
+}
+
+/// What a tree, or a program's path, holds that no machine would see.
+#[test]
+fn what_would_not_be_in_the_image_is_refused() {
+    let tree = format!("{BASE}[[tree]]\npath = \"files\"\nreason = \"x\"\n");
+    let program = format!("{BASE}[[program]]\nname = \"p\"\npath = \"opt/p\"\n");
+    let why = "would not be in the image, which consists of usr and etc: put it below one of them, and what is to be elsewhere \
+               into usr/lib/tmpfiles.d (`d` makes a directory, `C` copies out of /usr, `L` makes a link)";
+    let recipes = Recipes::new(&[("r.toml", &tree), ("files/opt/a", ""), ("p.toml", &program)]);
+    let expected = format!("r.toml:17: files/opt {why}");
+    assert_eq!(recipes.read("r.toml").unwrap_err(), expected);
+    let expected = format!("p.toml:18: opt/p {why}");
+    assert_eq!(recipes.read("p.toml").unwrap_err(), expected);
+
+    // A link is a way to what is below usr.
+    let recipes = Recipes::new(&[("r.toml", &tree), ("files/usr/a", ""), ("files/etc/a", "")]);
+    std::os::unix::fs::symlink("usr/lib", recipes.path("files/lib")).unwrap();
+    assert_eq!(recipes.read("r.toml").unwrap().layers.len(), 1);
+}
+
+#[test]
+fn a_recipe_that_cannot_be_read_is_the_operator_s() {
+    let recipes = Recipes::new(&[("v.toml", "schema = 1\n\nextends = \"r.toml\"\n")]);
+    assert_eq!(
+        recipes.read("r.toml").unwrap_err(),
+        "cannot read the recipe r.toml: No such file or directory (os error 2)"
+    );
+    assert_eq!(
+        recipes.read("v.toml").unwrap_err(),
+        "v.toml:3: cannot read the recipe r.toml: No such file or directory (os error 2)"
+    );
+    scratch(recipes.path("r.toml"), b"schema = 1\n# \xff\n").unwrap();
+    assert_eq!(
+        recipes.read("r.toml").unwrap_err(),
+        "r.toml:2: this is not text in UTF-8"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use acl_host::signature::VeritySignature;
 use acl_tests::handover::Handover;
-use acl_tests::machine::BOOT;
+use acl_tests::machine::{BOOT, Machine};
 use acl_tests::releases::Release;
 use acl_tests::{disk, journey};
 use base64::Engine as _;
@@ -35,6 +35,21 @@ fn every_link_is_verified_and_no_unit_fails() -> anyhow::Result<()> {
         (written.status, written.text.as_str()),
         (1, "touch: cannot touch '/usr/x': Read-only file system")
     );
+    // A login reads /etc/environment and the language. The journal is that of the first boot, too.
+    machine.ask("su --command=true")?;
+    let errors =
+        machine.ask("journalctl --quiet --no-pager --output=short-monotonic --priority=err")?;
+    assert_eq!(errors, "");
+    commands_of_the_book_work(machine)
+}
+
+/// As operate.md has them, on a machine where nobody made a directory.
+fn commands_of_the_book_work(machine: &mut Machine) -> anyhow::Result<()> {
+    let check = "printf '#!/bin/sh\\nexec test -w /var/lib/mydata\\n' > /etc/acl/health.d/50-mydata && \
+                 chmod +x /etc/acl/health.d/50-mydata && /etc/acl/health.d/50-mydata; echo $?";
+    assert_eq!(machine.ask(check)?, "1");
+    let setting = "echo 'check_interval = \"1h\"' > /etc/acl/updater.d/50-site.toml && ls -1 /etc/acl/updater.d";
+    assert_eq!(machine.ask(setting)?, "50-site.toml\nREADME");
     Ok(())
 }
 

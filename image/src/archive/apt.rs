@@ -10,6 +10,7 @@ use acl_host::file;
 use acl_host::tool::{Tool, ToolCommand, Tools};
 
 use super::package::Package;
+use super::release::{self, Dated};
 use super::uris;
 use crate::Error;
 use crate::recipe::{Named, Source};
@@ -73,6 +74,34 @@ impl Apt {
             .into_iter()
             .next()
             .ok_or_else(|| self.no_such(package))
+    }
+
+    /// When each source's index was made: the `Date` of its `InRelease`, whose signature has been checked.
+    ///
+    /// # Errors
+    /// [`Error::ReadDate`] for an index without a date that can be read.
+    pub fn dates(&self) -> Result<Vec<Dated>, Error> {
+        let format = "$(REPO_URI) $(RELEASE) $(METAKEY) $(FILENAME)";
+        let command = self
+            .command(Tool::AptGet)
+            .args(["indextargets", "--format"]);
+        let listed = command.arg(format).arg("Created-By: Packages").run()?;
+        let listed = String::from_utf8_lossy(&listed);
+        let date = |(source, mirror): &(Source, String)| {
+            let index = listed
+                .lines()
+                .find_map(|line| release::index(line, mirror, &source.suite));
+            let date = index.and_then(|index| release::date(&index));
+            let date = date.ok_or_else(|| Error::ReadDate {
+                source_name: source.name.clone(),
+            })?;
+            Ok(Dated {
+                source: source.name.clone(),
+                suite: source.suite.clone(),
+                date,
+            })
+        };
+        self.sources.iter().map(date).collect()
     }
 
     /// `apt-helper`, which fetches URLs with the host's means: it is what `apt-get` itself uses.

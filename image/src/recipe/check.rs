@@ -26,6 +26,9 @@ const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 pub(super) fn check(path: &Path, files: Vec<File>) -> Result<Recipe, Error> {
     let mut image = written::Image::default();
     let mut recipe = empty(path);
+    if let Some(base) = files.first() {
+        recipe.base.clone_from(&base.path);
+    }
     for file in files {
         schema(&file)?;
         add_sources(&file, &mut recipe);
@@ -53,6 +56,7 @@ pub(super) fn check(path: &Path, files: Vec<File>) -> Result<Recipe, Error> {
 fn empty(path: &Path) -> Recipe {
     Recipe {
         file: path.to_owned(),
+        base: path.to_owned(),
         id: String::new(),
         partitions: Partitions {
             esp: 0,
@@ -237,10 +241,15 @@ fn add_content(file: &File, recipe: &mut Recipe) -> Result<(), Error> {
         recipe.removals.push(Removal { pattern, reason });
     }
     for layer in &written.layers {
-        recipe.layers.push(layer_of(file, layer)?);
+        let checked = layer_of(file, layer)?;
+        reaches_the_machine(&file.place(&layer.path), &checked.path)?;
+        recipe.layers.push(checked);
     }
     for program in &written.programs {
         let path = relative(file, &program.path)?;
+        if !reaches(Path::new(&path)) {
+            return Err(dropped(&file.place(&program.path), &path));
+        }
         let name = program.name.clone();
         if name.is_empty() || name.contains('/') {
             return Err(at(
@@ -283,6 +292,39 @@ fn layer_of(file: &File, layer: &written::Layer) -> Result<Layer, Error> {
     }
     let reason = reason(&place, &layer.reason)?;
     Ok(Layer { path, reason })
+}
+
+/// What of a tree an image consists of. The kernel is taken from `boot` for the unified kernel image.
+const REACHING: [&str; 3] = ["usr", "etc", "boot"];
+
+fn reaches(path: &Path) -> bool {
+    let first = path.components().next();
+    first.is_some_and(|first| REACHING.iter().any(|name| first.as_os_str() == *name))
+}
+
+/// Refuses a tree with a file or directory that would not be in the image. Links beside `usr` may be there for paths
+/// through them.
+fn reaches_the_machine(place: &Place, tree: &Path) -> Result<(), Error> {
+    let read = |source| Error::ReadInput {
+        path: tree.to_owned(),
+        source,
+    };
+    for entry in std::fs::read_dir(tree).map_err(read)? {
+        let entry = entry.map_err(read)?;
+        let is_link = entry.file_type().map_err(read)?.is_symlink();
+        if !is_link && !reaches(Path::new(&entry.file_name())) {
+            return Err(dropped(place, &entry.path().display().to_string()));
+        }
+    }
+    Ok(())
+}
+
+fn dropped(place: &Place, path: &str) -> Error {
+    let reason = format!(
+        "{path} would not be in the image, which consists of usr and etc: put it below one of them, and what is to be \
+         elsewhere into usr/lib/tmpfiles.d (`d` makes a directory, `C` copies out of /usr, `L` makes a link)"
+    );
+    at(place, reason)
 }
 
 fn known_source(file: &File, name: &Spanned<String>, sources: &[Source]) -> Result<(), Error> {

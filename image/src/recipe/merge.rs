@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::Place;
 use super::written::File;
 use crate::Error;
 
@@ -11,21 +12,34 @@ const DEPTH: usize = 8;
 /// Reads the recipe at `path` and those that it extends, the outermost base first.
 pub(super) fn read(path: &Path) -> Result<Vec<File>, Error> {
     let mut files = Vec::new();
-    let mut next = Some(path.to_owned());
-    while let Some(path) = next {
+    let mut next = Some((path.to_owned(), None));
+    while let Some((path, named_by)) = next {
         if files.len() == DEPTH {
             return Err(Error::ExtendsTooDeep { path, depth: DEPTH });
         }
-        let file = File::parse(&path, super::text(&path)?)?;
-        next = file
-            .recipe
-            .extends
-            .as_deref()
-            .map(|base| beside(&path, base));
+        let file = File::parse(&path, text(&path, named_by)?)?;
+        let base = file.recipe.extends.as_ref();
+        next = base.map(|base| (beside(&path, base.get_ref()), Some(file.place(base))));
         files.push(file);
     }
     files.reverse();
     Ok(files)
+}
+
+/// The content of the recipe at `path`; `named_by` is the line that names it, if a recipe does.
+fn text(path: &Path, named_by: Option<Place>) -> Result<String, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::ReadRecipe {
+        place: named_by.map_or_else(String::new, |place| format!("{place}: ")),
+        path: path.to_owned(),
+        source,
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let place = Place::of(path, error.as_bytes(), error.utf8_error().valid_up_to());
+        Error::Recipe {
+            place,
+            reason: "this is not text in UTF-8".to_owned(),
+        }
+    })
 }
 
 /// A path that the recipe at `recipe` names: relative to it.

@@ -13,9 +13,9 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of the byte `offset` of `text`, which is the content of `file`.
-    pub(super) fn of(file: &Path, text: &str, offset: usize) -> Self {
-        let before = text.as_bytes().iter().take(offset);
+    /// The place of the byte `offset` of `content`, which is that of `file`.
+    pub(super) fn of(file: &Path, content: &[u8], offset: usize) -> Self {
+        let before = content.iter().take(offset);
         Self {
             file: file.to_owned(),
             line: 1 + before.filter(|byte| **byte == b'\n').count(),
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn lines_count_from_one() {
-        let text = "one\ntwo\nthree\n";
+        let text = b"one\ntwo\nthree\n";
         for (offset, line) in [(0, 1), (3, 1), (4, 2), (8, 3), (13, 3)] {
             assert_eq!(Place::of(Path::new("r"), text, offset).line, line);
         }

@@ -14,7 +14,7 @@ use crate::Error;
 #[serde(deny_unknown_fields)]
 pub(super) struct Recipe {
     pub(super) schema: u32,
-    pub(super) extends: Option<PathBuf>,
+    pub(super) extends: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) image: Image,
     #[serde(default, rename = "source")]
@@ -165,8 +165,9 @@ impl File {
         let recipe: Recipe = toml::from_str(&text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
             Error::ParseRecipe {
-                place: Place::of(path, &text, offset),
-                reason: error.message().to_owned(),
+                place: Place::of(path, text.as_bytes(), offset),
+                reason: plain(error.message()),
+                snippet: snippet(&error.to_string()),
             }
         })?;
         Ok(Self {
@@ -178,6 +179,82 @@ impl File {
 
     /// Where a value stands.
     pub(super) fn place<T>(&self, value: &Spanned<T>) -> Place {
-        Place::of(&self.path, &self.text, value.span().start)
+        Place::of(&self.path, self.text.as_bytes(), value.span().start)
+    }
+}
+
+/// What serde says, in the words of a recipe's author.
+fn plain(message: &str) -> String {
+    let between = |start: &str, end: &str| message.strip_prefix(start)?.split_once(end);
+    if let Some((key, known)) = between("unknown field ", ", expected ") {
+        let known = known.trim_start_matches("one of ").replace(" or ", ", ");
+        return format!("there is no key {key} here; there are {known}");
+    }
+    if let Some(key) = message.strip_prefix("missing field ") {
+        return format!("the key {key} is missing here");
+    }
+    if let Some((found, wanted)) = between("invalid type: ", ", expected ") {
+        return format!("this is {}; it must be {}", kind(found), kind(wanted));
+    }
+    message.to_owned()
+}
+
+/// What serde calls a value, in TOML's words: "sequence" is "a list", "integer `1`" is "the integer `1`".
+fn kind(words: &str) -> String {
+    match words.trim_start_matches("a ") {
+        "sequence" => "a list".to_owned(),
+        "map" => "a table".to_owned(),
+        value if value != words => words.to_owned(),
+        value if value.contains(' ') && !value.starts_with("an ") => format!("the {value}"),
+        value => value.to_owned(),
+    }
+}
+
+/// The line in question with a mark below it, out of an error that the TOML parser displays; each line begins with a
+/// line break.
+fn snippet(displayed: &str) -> String {
+    let lines = displayed.lines().filter(|line| {
+        let before = line.split_once('|').map(|(before, _)| before.trim());
+        before.is_some_and(|before| before.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    // The first one is empty.
+    lines
+        .skip(1)
+        .fold(String::new(), |all, line| all + "\n" + line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn what_serde_says_in_plain_words() {
+        let cases = [
+            (
+                "unknown field `instal`, expected one of `from`, `install`, `omit`",
+                "there is no key `instal` here; there are `from`, `install`, `omit`",
+            ),
+            (
+                "unknown field `a`, expected `b` or `c`",
+                "there is no key `a` here; there are `b`, `c`",
+            ),
+            ("missing field `schema`", "the key `schema` is missing here"),
+            (
+                "invalid type: integer `1`, expected a string",
+                "this is the integer `1`; it must be a string",
+            ),
+            (
+                "invalid type: sequence, expected a string",
+                "this is a list; it must be a string",
+            ),
+            (
+                "invalid type: string \"a\", expected a sequence",
+                "this is the string \"a\"; it must be a list",
+            ),
+            ("duplicate key", "duplicate key"),
+        ];
+        for (message, words) in cases {
+            assert_eq!(plain(message), words);
+        }
     }
 }

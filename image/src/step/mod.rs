@@ -8,6 +8,7 @@ pub mod formats;
 pub mod initrd;
 pub mod lay;
 pub mod prune;
+pub mod scripts;
 pub mod settle;
 pub mod sign;
 pub mod uki;

@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// Build from exactly the packages of this lock, as an earlier build wrote it.
     #[arg(long, value_name = "LOCK")]
     locked: Option<PathBuf>,
+    /// Refuse archives that are older than those of this lock, as an earlier build wrote it.
+    #[arg(long, value_name = "LOCK")]
+    after: Option<PathBuf>,
     /// Formats of the disk image besides raw.
     #[arg(long, value_delimiter = ',')]
     format: Vec<Format>,
@@ -45,6 +48,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         programs: programs(arguments.programs)?,
         cache: arguments.archive.cache,
         locked: arguments.locked,
+        after: arguments.after,
         formats: arguments.format,
         now: SystemClock.now(),
     };

@@ -1,0 +1,110 @@
+//! What is said of the maintainer scripts that did not run.
+
+use std::fs;
+
+use acl_host::file::scratch;
+use acl_image::archive::package::Package;
+use acl_image::archive::store::Store;
+use acl_image::step::scripts;
+
+use crate::archive::Site;
+
+/// A package as Debian's nginx-common was: a user by a script, a directory for its log.
+#[test]
+fn what_scripts_of_added_packages_leave_undone_is_listed() {
+    let site = Site::new();
+    let deb = package(
+        &[
+            (
+                "postinst",
+                "#!/bin/sh\nadduser --system --group web\nadduser --system old\n",
+            ),
+            ("prerm", "mkdir /srv/gone\n"),
+        ],
+        &["./usr/sbin/web", "./var/log/web/", "./var/lib/web/"],
+    );
+    let plain = package(&[], &["./usr/bin/plain"]);
+    let store = Store::open(&site.path("packages")).unwrap();
+    let mut lock = site
+        .lock(&site.recipe("install = [\"extra\"]", ""))
+        .unwrap();
+    lock.packages.clear();
+    let old = String::from_utf8_lossy(&plain).replace("control.tar  ", "control.tar.Z");
+    let old = old.into_bytes();
+    for (name, deb) in [
+        ("web", &deb),
+        ("base", &deb),
+        ("plain", &plain),
+        ("old", &old),
+    ] {
+        let package = Package {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            arch: "all".to_owned(),
+            sha256: hex::encode(ring::digest::digest(&ring::digest::SHA256, deb)),
+            size: deb.len() as u64,
+            source: "test".to_owned(),
+            path: "x.deb".to_owned(),
+        };
+        scratch(store.path(&package), deb).unwrap();
+        lock.packages.push(package);
+    }
+    lock.added = ["web", "plain", "old"].map(str::to_owned).to_vec();
+    let tree = site.path("tree");
+    for (path, text) in [
+        ("usr/share/acl/etc/passwd", "old:x:1:1::/:\n"),
+        ("usr/share/acl/etc/group", "old:x:1:\n"),
+        (
+            "usr/lib/tmpfiles.d/web.conf",
+            "d /var/lib/web/ 0750 web web\n",
+        ),
+    ] {
+        fs::create_dir_all(tree.join(path).parent().unwrap()).unwrap();
+        scratch(tree.join(path), text.as_bytes()).unwrap();
+    }
+    let lines = scripts::left_undone(&lock, &store, &tree).unwrap();
+    let read = format!(
+        "dpkg-deb --info {} postinst",
+        store.path(&lock.packages[0]).display()
+    );
+    let expected = [
+        format!("web: postinst did not run; to read: {read}"),
+        "web: the image has no user or group web: state it in usr/lib/sysusers.d".to_owned(),
+        "web: /var/log/web is not made on the machine as the package wants it: state it in usr/lib/tmpfiles.d".to_owned(),
+        "old: its scripts cannot be read: control.tar.Z: the compression .Z is not known; xz and zst are".to_owned(),
+    ];
+    assert_eq!(lines, expected);
+}
+
+/// A `.deb` with these scripts and paths.
+fn package(scripts: &[(&str, &str)], paths: &[&str]) -> Vec<u8> {
+    let tar = |entries: Vec<(String, &str)>| {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, text) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            let kind = match name.ends_with('/') {
+                true => tar::EntryType::Directory,
+                false => tar::EntryType::Regular,
+            };
+            header.set_entry_type(kind);
+            tar.append_data(&mut header, name, text.as_bytes()).unwrap();
+        }
+        tar.into_inner().unwrap()
+    };
+    let control = tar(scripts
+        .iter()
+        .map(|(name, text)| (format!("./{name}"), *text))
+        .collect());
+    let data = tar(paths.iter().map(|path| ((*path).to_owned(), "")).collect());
+    let mut deb = ar::Builder::new(Vec::new());
+    for (name, bytes) in [
+        ("debian-binary", &b"2.0\n"[..]),
+        ("control.tar", &control),
+        ("data.tar", &data),
+    ] {
+        let header = ar::Header::new(name.as_bytes().to_vec(), bytes.len() as u64);
+        deb.append(&header, bytes).unwrap();
+    }
+    deb.into_inner().unwrap()
+}
