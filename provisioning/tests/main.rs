@@ -26,5 +26,6 @@ mod files;
 mod root;
 mod scene;
 // The whole
+mod durable;
 mod run;
 mod stage;
