@@ -466,6 +466,19 @@ fn what_is_left_in_the_new_root() {
     assert!(!directory.exists());
 }
 
+/// Silence is no UUID, also with exit status 0.
+#[test]
+fn a_volume_without_a_uuid_gets_no_line_in_crypttab() {
+    let root = tempfile::tempdir().unwrap();
+    image(root.path(), "vdb", 1);
+    let (machine, _) = recorded(root.path(), |_| Ok("\n"));
+    let error = luks::persisted(&[wanted(KEY)], &machine, &|_| Ok(false)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the LUKS volume data: cryptsetup luksUUID names no UUID of /dev/vdb"
+    );
+}
+
 fn run(line: &Line) -> Vec<u8> {
     Tools::host()
         .command(line.tool.clone())
