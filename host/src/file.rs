@@ -147,6 +147,23 @@ pub fn sync_dir(path: impl AsRef<Path>) -> Result<()> {
         })
 }
 
+/// Whether something is at `path`, symbolic links followed. That it cannot be told (permissions, a disk that fails) is an
+/// error, and not "no".
+///
+/// # Errors
+/// [`Error::ReadFile`].
+pub fn exists(path: impl AsRef<Path>) -> Result<bool> {
+    let path = path.as_ref();
+    match path.try_exists() {
+        // Below what is no directory there is nothing, for certain.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+        told => told.map_err(|source| Error::ReadFile {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
 /// Reads a file of UTF-8 text.
 ///
 /// # Errors

@@ -54,6 +54,7 @@ pub enum Tool {
     Shell,
     Ssh,
     SshKeygen,
+    Strace,
     Strip,
     Sudo,
     Swtpm,
@@ -63,6 +64,7 @@ pub enum Tool {
     Tangd,
     Udevadm,
     Umount,
+    Unshare,
     Veritysetup,
     VirtFwVars,
     Wipefs,
@@ -118,6 +120,7 @@ impl Tool {
             Self::Shell => "sh",
             Self::Ssh => "ssh",
             Self::SshKeygen => "ssh-keygen",
+            Self::Strace => "strace",
             Self::Strip => "strip",
             Self::Sudo => "sudo",
             Self::Swtpm => "swtpm",
@@ -127,6 +130,7 @@ impl Tool {
             Self::Tangd => "tangd",
             Self::Udevadm => "udevadm",
             Self::Umount => "umount",
+            Self::Unshare => "unshare",
             Self::Veritysetup => "veritysetup",
             Self::VirtFwVars => "virt-fw-vars",
             Self::Wipefs => "wipefs",
@@ -170,10 +174,12 @@ impl Tool {
             | Self::Mkswap
             | Self::Partx
             | Self::Setpriv
+            | Self::Unshare
             | Self::Wipefs => "util-linux",
             Self::Sfdisk => "fdisk",
             Self::Shell => "dash",
             Self::Ssh | Self::SshKeygen => "openssh-client",
+            Self::Strace => "strace",
             Self::Strip => "binutils",
             Self::Sudo => "sudo",
             Self::Swtpm => "swtpm",
@@ -197,6 +203,7 @@ impl Tool {
                 | Self::Setpriv
                 | Self::Shell
                 | Self::Sudo
+                | Self::Unshare
                 | Self::Own(_)
                 | Self::Operator(_)
         )

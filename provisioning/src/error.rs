@@ -72,16 +72,20 @@ pub enum Error {
     },
     #[error("cannot reach the server of {url}; check its address and the network")]
     ServerUnreachable { url: String, source: reqwest::Error },
-    #[error(
-        "the server of {url} is not who it should be; name the authority of its certificate in ignition.security.tls.certificateAuthorities, and check the clock"
-    )]
-    ServerCertificate { url: String, source: reqwest::Error },
+    #[error("the server of {url} is not who it should be: {problem}")]
+    ServerCertificate {
+        url: String,
+        problem: String,
+        /// What the words of `problem` do not say already.
+        source: Option<reqwest::Error>,
+    },
     #[error(
         "cannot check who the server of {url} is: there are no certificate authorities here; name them in ignition.security.tls.certificateAuthorities"
     )]
     NoAuthorities { url: String },
     #[error(
-        "the server of {url} sent no headers within {limit:?}; ignition.timeouts.httpResponseHeaders says how long to wait"
+        "the server of {url} sent no headers within {}; ignition.timeouts.httpResponseHeaders says how long to wait",
+        seconds(*limit)
     )]
     HeadersTimeout {
         url: String,
@@ -93,7 +97,7 @@ pub enum Error {
         position: u64,
         source: reqwest::Error,
     },
-    #[error("nothing more of {url} came within {limit:?}, at byte {position}")]
+    #[error("nothing more of {url} came within {}, at byte {position}", seconds(*limit))]
     StalledTransfer {
         url: String,
         position: u64,
@@ -111,7 +115,8 @@ pub enum Error {
     #[error("{url} was redirected {limit} times; check for a loop")]
     Redirects { url: String, limit: usize },
     #[error(
-        "{url} could not be fetched within {limit:?}; ignition.timeouts.httpTotal or -fetch-timeout say how long to try"
+        "{url} could not be fetched within {}; ignition.timeouts.httpTotal or -fetch-timeout say how long to try",
+        seconds(*limit)
     )]
     FetchTimeout {
         url: String,
@@ -139,8 +144,16 @@ pub enum Error {
     Deliver { url: String, source: std::io::Error },
     #[error("cannot use the certificate authorities in {url}: {problem}")]
     Authority { url: String, problem: String },
+    #[error(
+        "cannot take ignition.security.tls.certificateAuthorities.{number}, which names a certificate authority"
+    )]
+    NamedAuthority { number: usize, source: Box<Error> },
+    #[error("cannot take {place} of the merged config")]
+    Named { place: String, source: Box<Error> },
     #[error("cannot use the proxy {url}: {problem}")]
     Proxy { url: String, problem: &'static str },
+    #[error("cannot set up TLS")]
+    Tls { source: rustls::Error },
     #[error("cannot set up the HTTP client")]
     FetchClient { source: reqwest::Error },
 
@@ -283,6 +296,31 @@ pub enum Error {
         value: String,
         source: url::ParseError,
     },
+    #[error(
+        "{given}= stands on the kernel command line without {missing}=: give both, the label of a filesystem and the path \
+         of a config on it"
+    )]
+    ArgumentPair {
+        given: &'static str,
+        missing: &'static str,
+    },
+    #[error("{argument}={value} on the kernel command line {problem}")]
+    ArgumentValue {
+        argument: &'static str,
+        value: String,
+        problem: &'static str,
+    },
+    #[error(
+        "no device {} has appeared within {} s, which ignition.config.device= names by the label of its filesystem", device.display(), waited.as_secs()
+    )]
+    NoLabel {
+        device: PathBuf,
+        waited: std::time::Duration,
+    },
+    #[error("there is no {path} on {}, which ignition.config.path= names", device.display())]
+    NoConfigOnDevice { device: PathBuf, path: String },
+    #[error("-root is empty, and the stage {stage} needs the root of the system that is made")]
+    NoRoot { stage: crate::stage::Stage },
     #[error("{text} is no URL")]
     BaseAddress {
         text: String,
@@ -328,8 +366,13 @@ pub enum Error {
         dev: PathBuf,
         waited: std::time::Duration,
     },
-    #[error("cannot mount the disc in {}; udf and isofs must be among the initrd's modules", drive.display())]
-    MountMedium { drive: PathBuf, source: io::Error },
+    #[error("cannot mount the disc in {} ({filesystem}, with options ro,nosuid,nodev,noexec); udf and isofs must be among \
+             the initrd's modules", drive.display())]
+    MountMedium {
+        drive: PathBuf,
+        filesystem: String,
+        source: io::Error,
+    },
     #[error("ovf-env.xml of {place} cannot be understood: {what}")]
     OvfEnv { place: String, what: String },
 
@@ -367,12 +410,19 @@ pub enum Error {
     Host(#[from] acl_host::Error),
 }
 
+/// A time for people: `0.3 s`, `120 s`.
+fn seconds(time: std::time::Duration) -> String {
+    format!("{} s", time.as_secs_f64())
+}
+
 impl Error {
     /// Whether it would not be there with a network: what was wanted is on it.
     pub fn needs_network(&self) -> bool {
         match self {
             Self::Offline { .. } => true,
-            Self::Reference { source, .. } => source.needs_network(),
+            Self::Reference { source, .. }
+            | Self::NamedAuthority { source, .. }
+            | Self::Named { source, .. } => source.needs_network(),
             _ => false,
         }
     }
@@ -416,9 +466,12 @@ impl Error {
             Self::FetchTimeout { source, .. } => {
                 source.as_ref().map_or(Who::Environment, |last| last.who())
             }
-            Self::FetchClient { .. } | Self::Offline { .. } => Who::Bug,
+            Self::Tls { .. } | Self::FetchClient { .. } | Self::Offline { .. } => Who::Bug,
             // Resolving references between configs
-            Self::Reference { source, .. } | Self::Contents { source, .. } => source.who(),
+            Self::Reference { source, .. }
+            | Self::NamedAuthority { source, .. }
+            | Self::Named { source, .. }
+            | Self::Contents { source, .. } => source.who(),
             Self::NoReference { .. }
             | Self::ReferenceCycle { .. }
             | Self::ReferenceDepth { .. }
@@ -454,6 +507,10 @@ impl Error {
             // Platforms, Azure
             Self::Platform { .. }
             | Self::ArgumentUrl { .. }
+            | Self::ArgumentPair { .. }
+            | Self::ArgumentValue { .. }
+            | Self::NoConfigOnDevice { .. }
+            | Self::NoRoot { .. }
             | Self::TooLarge { .. }
             | Self::Base64 { .. }
             | Self::AzureProfile { .. } => Who::Operator,
@@ -462,6 +519,7 @@ impl Error {
             | Self::AzureClient { .. }
             | Self::AzureConnect { .. }
             | Self::NoMedium { .. }
+            | Self::NoLabel { .. }
             | Self::MountMedium { .. } => Who::Environment,
             Self::AzureStatus { .. }
             | Self::AzureAnswer { .. }

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use self::http::{Accept, Http};
+use self::http::Http;
 use crate::config::spec::{Ignition, Resource};
 use crate::{Error, Result};
 use intake::{Order, Spool};
@@ -32,7 +32,7 @@ use source::Source;
 use tls::Authority;
 
 pub(crate) use given::look as look_at_data;
-pub(crate) use source::{is_data, short};
+pub(crate) use source::{check_scheme, is_data, short};
 pub use tries::Patience;
 
 /// The target of log lines that people at the console are to see at once, while a stage still runs.
@@ -103,8 +103,8 @@ impl Fetcher {
     /// clone of this fetcher has fetched already is not fetched again.
     ///
     /// # Errors
-    /// [`Error::Proxy`](crate::Error::Proxy), [`Error::Authority`](crate::Error::Authority), and those of
-    /// [`Fetcher::fetch`] for the authorities.
+    /// [`Error::Proxy`](crate::Error::Proxy), and [`Error::NamedAuthority`](crate::Error::NamedAuthority) around
+    /// [`Error::Authority`](crate::Error::Authority) and those of [`Fetcher::fetch`].
     pub async fn with(&self, ignition: &Ignition) -> Result<Self> {
         let limits = self.patience.limits_of(ignition.timeouts.as_ref());
         let proxy = Proxy::parse(ignition.proxy.as_ref())?;
@@ -118,8 +118,12 @@ impl Fetcher {
             return Ok(fetcher);
         }
         let mut authorities = Vec::with_capacity(wanted.len());
-        for resource in wanted {
-            authorities.push(fetcher.authority(resource).await?);
+        for (number, resource) in wanted.iter().enumerate() {
+            let authority = fetcher.authority(resource).await;
+            authorities.push(authority.map_err(|source| Error::NamedAuthority {
+                number,
+                source: Box::new(source),
+            })?);
         }
         Ok(Self {
             http: fetcher.http.trusting(&authorities),
@@ -152,7 +156,7 @@ impl Fetcher {
     /// # Errors
     /// [`Error::Deliver`](crate::Error::Deliver) when `out` does not take them, and those of [`Fetcher::fetch`].
     pub async fn fetch_to(&self, resource: &Resource, out: &mut (dyn Write + Send)) -> Result<()> {
-        let spool = self.take(resource, Accept::Anything, None).await?;
+        let spool = self.take(resource, None).await?;
         spool.write_to(out)
     }
 
@@ -164,29 +168,21 @@ impl Fetcher {
     /// [`Error::TooLong`](crate::Error::TooLong)), or with the way to them; what may pass is tried again until
     /// [`Error::FetchTimeout`](crate::Error::FetchTimeout).
     pub async fn fetch(&self, resource: &Resource, limit: u64) -> Result<Vec<u8>> {
-        let spool = self.take(resource, Accept::Anything, Some(limit)).await?;
+        let spool = self.take(resource, Some(limit)).await?;
         spool.into_bytes()
     }
 
-    /// As [`Fetcher::fetch`], of at most 16 MiB, telling a server that an Ignition config is wanted: some answer with
-    /// the version of it that the client names (`Accept: application/vnd.coreos.ignition+json;version=3.6.0`).
+    /// As [`Fetcher::fetch`], of at most 16 MiB.
     ///
     /// # Errors
     /// As [`Fetcher::fetch`].
     pub async fn fetch_config(&self, resource: &Resource) -> Result<Vec<u8>> {
-        let spool = self
-            .take(resource, Accept::Config, Some(LONGEST_CONFIG))
-            .await?;
+        let spool = self.take(resource, Some(LONGEST_CONFIG)).await?;
         spool.into_bytes()
     }
 
     /// Fetches, decompresses and verifies.
-    async fn take(
-        &self,
-        resource: &Resource,
-        accept: Accept,
-        limit: Option<u64>,
-    ) -> Result<Spool<'_>> {
+    async fn take(&self, resource: &Resource, limit: Option<u64>) -> Result<Spool<'_>> {
         let text = resource.source.as_deref().unwrap_or_default();
         let order = Order::new(resource, short(text), limit, &self.spool)?;
         match Source::parse(text)? {
@@ -205,7 +201,7 @@ impl Fetcher {
                 url: order.url().to_owned(),
             }),
             Source::Http(url) => {
-                let headers = http::headers(resource, accept, order.url())?;
+                let headers = http::headers(resource, order.url())?;
                 self.http.fetch(&url, &headers, &order).await
             }
         }

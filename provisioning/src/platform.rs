@@ -9,12 +9,14 @@ mod bounded;
 pub mod cmdline;
 mod detect;
 mod file;
+mod labelled;
 mod machine;
 mod qemu;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use labelled::Labelled;
 pub use machine::{Machine, Medium, Patience};
 
 use crate::config::spec;

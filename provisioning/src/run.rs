@@ -26,7 +26,7 @@ use spool::Spool;
 pub struct Run {
     /// `-platform`; none: the kernel argument's, else what the machine looks like.
     pub platform: Option<Platform>,
-    /// `-root`.
+    /// `-root`; empty where the stage needs none.
     pub root: PathBuf,
     /// `-config-cache`: where `fetch` leaves the config for the other stages.
     pub cache: PathBuf,
@@ -36,8 +36,9 @@ pub struct Run {
     pub state: PathBuf,
     /// `-fetch-timeout`; none: two minutes.
     pub fetch_timeout: Option<Duration>,
-    /// The image's configs; `/usr/lib/ignition`.
-    pub image: PathBuf,
+    /// Where configs of the system lie, the directory that counts most first; `/run/ignition`, `/etc/ignition`,
+    /// `/usr/lib/ignition`.
+    pub directories: Vec<PathBuf>,
     /// Everything that a stage logs goes here as well; on to ROOT at the end.
     pub log: PathBuf,
     /// Why a stage failed, for the console.
@@ -105,6 +106,10 @@ impl Run {
         platform: Platform,
         status: &mut Status,
     ) -> Result<Vec<Done>> {
+        let needs_root = matches!(stage, Stage::Mount | Stage::Files | Stage::Umount);
+        if needs_root && self.root.as_os_str().is_empty() {
+            return Err(Error::NoRoot { stage });
+        }
         match stage {
             Stage::FetchOffline => self.fetch(platform, status, false).await,
             Stage::Fetch => self.fetch(platform, status, true).await,
@@ -140,13 +145,13 @@ impl Run {
         status: &mut Status,
         online: bool,
     ) -> Result<Vec<Done>> {
-        if self.cache.exists() {
+        if file::exists(&self.cache)? {
             return Ok(vec![Done::new("config", "fetched already")]);
         }
         let sources = Sources {
             machine: &self.machine,
             platform,
-            image: &self.image,
+            directories: &self.directories,
         };
         let fetcher = Fetcher::new(self.patience())?;
         let Some(Decided { config, origins }) = sources.decide(&fetcher, online).await? else {
@@ -166,7 +171,7 @@ impl Run {
 
     /// The config that `fetch` left.
     fn config(&self) -> Result<spec::Config> {
-        if !self.cache.exists() {
+        if !file::exists(&self.cache)? {
             return Err(Error::NoCache {
                 path: self.cache.clone(),
             });

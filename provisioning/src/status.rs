@@ -73,7 +73,7 @@ impl Status {
     /// # Errors
     /// [`Error::Host`] when it cannot be read, [`Error::Status`] when it is not one.
     pub fn read(path: &Path) -> Result<Self> {
-        if !path.exists() {
+        if !acl_host::file::exists(path)? {
             return Ok(Self {
                 schema: 1,
                 ..Self::default()

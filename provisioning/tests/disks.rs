@@ -1,5 +1,6 @@
 //! The stages that make block devices and mount them.
 
+mod ambivalent;
 mod crypttab;
 mod filesystems;
 mod luks;

@@ -27,5 +27,6 @@ mod files;
 mod root;
 mod scene;
 // The whole
+mod durable;
 mod run;
 mod stage;

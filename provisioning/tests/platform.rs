@@ -5,7 +5,7 @@ use std::path::Path;
 use acl_host::error::chain;
 use acl_provision::Error;
 use acl_provision::platform::cmdline::Arguments;
-use acl_provision::platform::{Found, Machine, Medium, Outcome, Patience, Platform};
+use acl_provision::platform::{Found, Labelled, Machine, Medium, Outcome, Patience, Platform};
 use tempfile::TempDir;
 
 /// A machine that has nothing outside of `dir`, and no patience.
@@ -121,6 +121,7 @@ fn kernel_arguments() {
         let expected = Arguments {
             platform: *platform,
             config_url: url.map(|url| url.parse().unwrap()),
+            labelled: None,
         };
         assert_eq!(Arguments::parse(text).unwrap(), expected, "{text}");
     }
@@ -292,4 +293,97 @@ async fn only_azure_says_something_and_wants_to_hear() {
             .await
             .is_err()
     );
+}
+
+#[test]
+fn a_config_on_a_device_by_its_label() {
+    let both = Some(Labelled {
+        label: "CONFIG".to_owned(),
+        path: "/a/b.ign".to_owned(),
+    });
+    let words = "ignition.config.device=CONFIG ignition.config.path=/a/b.ign";
+    for (text, expected) in [
+        (words.to_owned(), Ok(both)),
+        (format!("{words} ignition.config.url=https://a/"), Ok(None)),
+        (
+            "ignition.config.device= ignition.config.path=".to_owned(),
+            Ok(None),
+        ),
+        (
+            "ignition.config.device=CONFIG".to_owned(),
+            Err(
+                "ignition.config.device= stands on the kernel command line without ignition.config.path=: give both, the \
+                 label of a filesystem and the path of a config on it",
+            ),
+        ),
+        (
+            "ignition.config.path=/a".to_owned(),
+            Err(
+                "ignition.config.path= stands on the kernel command line without ignition.config.device=: give both, the \
+                 label of a filesystem and the path of a config on it",
+            ),
+        ),
+        (
+            "ignition.config.device=../sda ignition.config.path=/a".to_owned(),
+            Err(
+                "ignition.config.device=../sda on the kernel command line is no label of a filesystem, as in \
+                 /dev/disk/by-label",
+            ),
+        ),
+    ] {
+        let found = Arguments::parse(&text).map(|arguments| arguments.labelled);
+        let found = found.map_err(|error| chain(&error));
+        assert_eq!(found, expected.map_err(str::to_owned), "{text}");
+    }
+}
+
+#[test]
+fn a_device_with_a_config_is_read_within_itself() {
+    let dir = TempDir::new().unwrap();
+    write(dir.path().join("secret"), "outside");
+    write(dir.path().join("mounted/a/b.ign"), "{}");
+    write(dir.path().join("mounted/empty"), "");
+    std::os::unix::fs::symlink("/a/b.ign", dir.path().join("mounted/inside")).unwrap();
+    std::os::unix::fs::symlink("../secret", dir.path().join("mounted/outside")).unwrap();
+    let read = |path: &str| {
+        let label = "CONFIG".to_owned();
+        let path = path.to_owned();
+        let labelled = Labelled { label, path };
+        let mounted = dir.path().join("mounted");
+        told(&dir, labelled.read(&mounted, Path::new("/dev/sdb1")))
+    };
+    let place = |path: &str| format!("{path} on /dev/sdb1");
+    for path in ["/a/b.ign", "a/b.ign", "/inside"] {
+        assert_eq!(read(path), found(Some(b"{}"), &place(path)));
+    }
+    assert_eq!(read("/empty"), found(None, &place("/empty")));
+    for path in ["/outside", "/none", "/../secret"] {
+        let missing = format!("there is no {path} on /dev/sdb1, which ignition.config.path= names");
+        assert_eq!(read(path), Err(missing));
+    }
+}
+
+#[tokio::test]
+async fn a_device_with_a_config_is_waited_for_and_mounted_for_reading() {
+    let dir = TempDir::new().unwrap();
+    let machine = Machine {
+        tools: acl_host::Tools::host(),
+        ..machine(dir.path())
+    };
+    let labelled = Labelled {
+        label: "CONFIG".to_owned(),
+        path: "/a".to_owned(),
+    };
+    assert_eq!(
+        told(&dir, labelled.config(&machine).await),
+        Err("no device DIR/dev/disk/by-label/CONFIG has appeared within 0 s, which ignition.config.device= names by the \
+             label of its filesystem"
+            .to_owned())
+    );
+    // What is no filesystem cannot be mounted, by whomever.
+    write(dir.path().join("dev/disk/by-label/CONFIG"), [0; 4096]);
+    let error = told(&dir, labelled.config(&machine).await).unwrap_err();
+    let start = "cannot mount DIR/dev/disk/by-label/CONFIG (any type, with options ro,nosuid,nodev,noexec): mount failed (";
+    assert!(error.starts_with(start), "{error}");
+    assert!(!dir.path().join("run/acl-provision/config").exists());
 }

@@ -205,7 +205,7 @@ async fn wrong_ones_are_told_with_the_way_to_them() {
         ),
         (
             one("/ca"),
-            format!("cannot take in the config at ignition.config.merge.0 ({base}/ca), which user.ign names: cannot use the certificate authorities in data:,… (8 characters): there is no certificate in PEM format"),
+            format!("cannot take in the config at ignition.config.merge.0 ({base}/ca), which user.ign names: cannot take ignition.security.tls.certificateAuthorities.0, which names a certificate authority: cannot use the certificate authorities in data:,… (8 characters): there is no certificate in PEM format"),
         ),
         (
             user("root", json!({"config": {"merge": [{"source": "data:,x"}]}})),

@@ -38,7 +38,7 @@ impl FirstBoot {
             need_network: at("run/neednet"),
             state: at("run/state"),
             fetch_timeout: None,
-            image: at("image"),
+            directories: ["volatile", "local", "image"].map(at).to_vec(),
             log: at("run/log"),
             report: at("run/failed"),
             machine: machine(dir.path()),
@@ -412,4 +412,147 @@ async fn what_a_config_of_the_image_names_is_not_fetched() {
     let boot = FirstBoot::with(&base);
     boot.all().await.unwrap();
     assert!(boot.at("root/etc/named").exists());
+}
+
+/// Ignition 2.27: `/run/ignition` counts more than `/etc/ignition`, and that more than `/usr/lib/ignition`.
+#[tokio::test]
+async fn directories_of_the_system_are_looked_at_in_their_order() {
+    let boot = FirstBoot::with(&config(&file("/etc/platform", "p")));
+    let put = |path: &str, name: &str| {
+        write(
+            boot.at(path),
+            config(&file(&format!("/etc/{name}"), "x")).to_string(),
+        );
+    };
+    put("image/base.d/10.ign", "hidden");
+    put("local/base.d/10.ign", "local");
+    put("image/base.d/20.ign", "image");
+    put("volatile/base.platform.d/qemu/30.ign", "volatile");
+    put("image/user.ign", "hidden");
+    put("local/user.ign", "user");
+    boot.all().await.unwrap();
+    for name in ["local", "image", "volatile", "user"] {
+        assert_eq!(boot.read(&format!("root/etc/{name}")), "x", "{name}");
+    }
+    for name in ["hidden", "platform"] {
+        assert!(!boot.at(&format!("root/etc/{name}")).exists(), "{name}");
+    }
+    let places: Vec<String> = boot.record(RECORD)["origins"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|origin| origin["place"].as_str().unwrap().to_owned())
+        .collect();
+    let expected = [
+        "local/user.ign",
+        "volatile/base.platform.d/qemu/30.ign",
+        "image/base.d/20.ign",
+        "local/base.d/10.ign",
+    ];
+    assert_eq!(
+        places,
+        expected.map(|path| boot.at(path).display().to_string())
+    );
+}
+
+/// What cannot be looked at is not what is not there. A link that leads to itself stands for a disk that fails: root sees it
+/// through all permissions.
+#[tokio::test]
+async fn what_cannot_be_looked_at_is_an_error() {
+    let loops = "Too many levels of symbolic links (os error 40)";
+    for (path, stage) in [
+        ("run/state", Stage::Fetch),
+        ("run/config.json", Stage::Fetch),
+        ("run/config.json", Stage::Disks),
+        ("local/user.ign", Stage::Fetch),
+        ("volatile/base.d", Stage::Fetch),
+        ("sys/firmware/qemu_fw_cfg", Stage::Fetch),
+    ] {
+        let boot = FirstBoot::new();
+        let at = boot.at(path);
+        std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+        if path.starts_with("sys/") {
+            std::fs::remove_dir_all(&at).unwrap();
+        }
+        std::os::unix::fs::symlink(at.file_name().unwrap(), &at).unwrap();
+        let error = boot.stage(stage).await.unwrap_err();
+        assert_eq!(error, format!("cannot read DIR/{path}: {loops}"));
+    }
+    let boot = FirstBoot::with(&config(&file("/etc/user", "u")));
+    for stage in [Stage::Fetch, Stage::Files] {
+        boot.stage(stage).await.unwrap();
+    }
+    std::fs::remove_file(boot.at("run/log")).unwrap();
+    std::os::unix::fs::symlink("log", boot.at("run/log")).unwrap();
+    let error = boot.stage(Stage::Umount).await.unwrap_err();
+    assert_eq!(error, format!("cannot read DIR/run/log: {loops}"));
+    assert!(!boot.at(RECORD).exists());
+}
+
+/// What no stage could fetch fails before a disk is touched.
+#[tokio::test]
+async fn sources_that_nothing_fetches_are_refused_while_fetching() {
+    for (sections, place, url, scheme) in [
+        (
+            json!({"storage": {"files": [{"path": "/a"}, {"path": "/b", "contents": {"source": "s3://b/k"}}]}}),
+            "$.storage.files.1.contents",
+            "s3://b/k",
+            "s3",
+        ),
+        (
+            json!({"storage": {"files": [{"path": "/a", "append": [{"source": "data:,a"}, {"source": "gs://b/k"}]}]}}),
+            "$.storage.files.0.append.1",
+            "gs://b/k",
+            "gs",
+        ),
+        (
+            json!({"storage": {"luks": [{"name": "a", "device": "/dev/a", "keyFile": {"source": "tftp://h/f"}}]}}),
+            "$.storage.luks.0.keyFile",
+            "tftp://h/f",
+            "tftp",
+        ),
+        (
+            json!({"storage": {"files": [{"path": "/a", "contents": {"source": "arn:aws:s3:::b/k"}}]}}),
+            "$.storage.files.0.contents",
+            "arn:aws:s3:::b/k",
+            "arn",
+        ),
+    ] {
+        let mut wanted = config(&sections);
+        wanted["ignition"]["version"] = json!("3.6.0");
+        let boot = FirstBoot::with(&wanted);
+        for stage in [Stage::FetchOffline, Stage::Fetch] {
+            let error = boot.stage(stage).await.unwrap_err();
+            assert_eq!(
+                error,
+                format!(
+                    "cannot take {place} of the merged config: cannot fetch {url}: its scheme {scheme} is not supported; \
+                     use https, http, data or file"
+                )
+            );
+        }
+        assert!(!boot.at("run/config.json").exists() && !boot.at("run/neednet").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_root_that_is_empty_will_do_where_none_is_needed() {
+    let mut boot = FirstBoot::with(&config(&file("/etc/user", "u")));
+    boot.run.root = std::path::PathBuf::new();
+    for stage in [
+        Stage::FetchOffline,
+        Stage::Fetch,
+        Stage::Kargs,
+        Stage::Disks,
+    ] {
+        boot.stage(stage).await.unwrap();
+    }
+    for stage in [Stage::Mount, Stage::Files, Stage::Umount] {
+        assert_eq!(
+            boot.stage(stage).await.unwrap_err(),
+            format!(
+                "-root is empty, and the stage {stage} needs the root of the system that is made"
+            )
+        );
+    }
 }

@@ -71,3 +71,45 @@ fn a_wait_is_told_once_and_how_long_it_may_be() {
         .count();
     assert!(tries > 1, "{said}");
 }
+
+/// What Ignition takes is taken: an empty root where none is needed, flags that are repeated, Go's truth values and durations.
+#[test]
+fn flags_are_ignitions() {
+    for flags in [
+        &["-root", ""][..],
+        &["-root="],
+        &["-root", "/nowhere", "-root", ""],
+        &["-stage", "files", "-stage", "fetch"],
+        &["-platform", "azure", "-platform=file"],
+        &["-log-to-stdout=1"],
+        &["-log-to-stdout=t", "-log-to-stdout=F"],
+        &["--log-to-stdout=False"],
+        &["-fetch-timeout", "0"],
+        &["-fetch-timeout=-1s"],
+        &["-fetch-timeout", "-1s"],
+        &["-fetch-timeout", "5m", "-fetch-timeout", "1h2m3.5s"],
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let config = br#"{"ignition": {"version": "3.4.0"}}"#;
+        acl_host::file::scratch(directory.path().join("config.ign"), config).unwrap();
+        let mut running = Tools::host()
+            .command(Tool::Own(PathBuf::from(PROGRAM)))
+            .args([
+                "-platform",
+                "file",
+                "-stage",
+                "fetch",
+                "-config-cache",
+                "cache",
+            ])
+            .args(["-neednet", "neednet", "-state-file", "state"])
+            .args(["--run-directory", "own"])
+            .args(flags.iter().copied())
+            .current_dir(directory.path())
+            .spawn()
+            .unwrap();
+        let ended = running.wait(Duration::from_secs(60)).unwrap().unwrap();
+        assert_eq!(ended.code(), Some(0), "{flags:?}");
+        assert!(directory.path().join("cache").exists(), "{flags:?}");
+    }
+}

@@ -47,7 +47,7 @@ const NEEDS: [Need; 4] = [
 const MAKES: &str = "tests: the first boot makes its file systems, volumes and tables on files";
 
 /// What the tests need beside that.
-const TEST_NEEDS: [Need; 11] = [
+const TEST_NEEDS: [Need; 13] = [
     Need {
         package: "btrfs-progs",
         why: MAKES,
@@ -98,9 +98,19 @@ const TEST_NEEDS: [Need; 11] = [
         files: &["/usr/bin/sbverify"],
     },
     Need {
+        package: "strace",
+        why: "tests: what is durable before what, by the system calls",
+        files: &["/usr/bin/strace"],
+    },
+    Need {
         package: "systemd",
         why: "tests: what systemctl enables, the first boot enables",
         files: &["/usr/bin/systemctl", "/bin/systemctl"],
+    },
+    Need {
+        package: "uidmap",
+        why: "tests: an ordinary user gives files to others, in a user namespace",
+        files: &["/usr/bin/newuidmap"],
     },
     Need {
         package: "xfsprogs",

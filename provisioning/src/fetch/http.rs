@@ -22,23 +22,9 @@ use crate::{Error, Result};
 /// How often an address is redirected at most. Ignition knows no end.
 const REDIRECTS: usize = 10;
 
-/// What a server may answer with.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Accept {
-    /// A file.
-    Anything,
-    /// A config, best of the newest version of the specification that is known here.
-    Config,
-}
-
-impl Accept {
-    fn header(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Anything => "*/*",
-            Self::Config => "application/vnd.coreos.ignition+json;version=3.6.0, */*;q=0.1",
-        })
-    }
-}
+/// What every server is told to be wanted, as Ignition tells it for files too: some answer with the version of a config that
+/// the client names, and anything else is as good.
+const ACCEPTED: &str = "application/vnd.coreos.ignition+json;version=3.6.0, */*;q=0.1";
 
 /// The headers of a request: ours to every server, and the resource's to the one that it names.
 #[derive(Debug)]
@@ -48,13 +34,13 @@ pub(super) struct Headers {
 }
 
 /// The headers that a resource is asked for with; its own replace ours.
-pub(super) fn headers(resource: &Resource, accept: Accept, url: &str) -> Result<Headers> {
+pub(super) fn headers(resource: &Resource, url: &str) -> Result<Headers> {
     let mut ours = HeaderMap::new();
     let agent = concat!("acl-provision/", env!("CARGO_PKG_VERSION"));
     ours.insert(USER_AGENT, HeaderValue::from_static(agent));
     // What a server compresses on its own account would not have the hash that the config says.
     ours.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    ours.insert(ACCEPT, accept.header());
+    ours.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
     let mut first = ours.clone();
     for item in resource.http_headers.iter().flatten() {
         let refuse = |problem| Error::Header {
@@ -291,10 +277,20 @@ fn unanswered(url: &Url, source: reqwest::Error) -> Error {
     let url = short(url.as_str());
     let source = source.without_url();
     // A certificate does not become right by asking again; anything else may.
-    if tls::is_refusal(&source) {
-        Error::ServerCertificate { url, source }
-    } else {
-        Error::ServerUnreachable { url, source }
+    let Some(refusal) = tls::refusal(&source) else {
+        return Error::ServerUnreachable { url, source };
+    };
+    match tls::in_words(refusal) {
+        Some(words) => Error::ServerCertificate {
+            url,
+            problem: words.to_owned(),
+            source: None,
+        },
+        None => Error::ServerCertificate {
+            url,
+            problem: "its certificate is refused".to_owned(),
+            source: Some(source),
+        },
     }
 }
 

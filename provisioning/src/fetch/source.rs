@@ -56,6 +56,21 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Refuses a source whose scheme nothing here fetches, without a look at the rest of it.
+///
+/// # Errors
+/// [`Error::Scheme`].
+pub(crate) fn check_scheme(text: &str) -> Result<()> {
+    // A `data:` URL is not parsed, which would copy it.
+    if is_data(text) {
+        return Ok(());
+    }
+    match Source::parse(text) {
+        Err(error @ Error::Scheme { .. }) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Reads a local file piece by piece.
 pub(super) fn read(
     path: &Path,

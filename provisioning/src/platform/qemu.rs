@@ -16,7 +16,7 @@ const ENTRY: &str = "by_name/opt/com.coreos/config";
 /// The entry's bytes; none without the entry.
 pub(super) fn config(machine: &Machine) -> Result<Found> {
     let module = machine.sys.join("firmware/qemu_fw_cfg");
-    if !module.exists() {
+    if !acl_host::file::exists(&module)? {
         // udev loads it by the ACPI device; a machine without udev's coldplug has to be told.
         let modprobe = machine.tools.command(Tool::Modprobe);
         modprobe.arg("qemu_fw_cfg").run()?;

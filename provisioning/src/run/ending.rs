@@ -66,7 +66,7 @@ impl Run {
     }
 
     fn keep_log(&self, root: &Root) -> Result<()> {
-        if self.log.exists() {
+        if file::exists(&self.log)? {
             root.write(LOG, &file::read(&self.log)?, MODE)?;
         }
         Ok(())

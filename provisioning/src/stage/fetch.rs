@@ -1,11 +1,12 @@
 //! The stage that decides what the machine shall be: from all places to one config that is whole and valid.
 //!
-//! In Ignition's order: the image's base configs (`base.d`, `base.platform.d/<platform>`), over them what the platform
-//! says of the machine, over them the operator's config: of `ignition.config.url`, else of `user.ign` in the image, else
-//! of the platform.
+//! In Ignition's order: the system's base configs (`base.d`, `base.platform.d/<platform>`), over them what the platform
+//! says of the machine, over them the operator's config: of the kernel command line (`ignition.config.url`, else
+//! `ignition.config.device` with `ignition.config.path`), else of `user.ign` of the system, else of the platform.
 
 mod network;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use acl_host::file;
@@ -35,8 +36,9 @@ pub struct Sources<'m> {
     pub machine: &'m Machine,
     /// What it runs on.
     pub platform: Platform,
-    /// The image's configs; default `/usr/lib/ignition`.
-    pub image: &'m Path,
+    /// Where the system's configs lie, the directory that counts most first: `/run/ignition`, `/etc/ignition`,
+    /// `/usr/lib/ignition`.
+    pub directories: &'m [PathBuf],
 }
 
 /// A document with its place.
@@ -86,6 +88,7 @@ impl Sources<'_> {
             whole = merge::merge(whole, resolved.config)?;
         }
         check_whole(&whole, &self.machine.cmdline)?;
+        network::check_schemes(&whole)?;
         origins.reverse();
         Ok(Decided {
             config: whole,
@@ -93,20 +96,19 @@ impl Sources<'_> {
         })
     }
 
-    /// What the image itself says.
+    /// What the system itself says.
     fn base(&self, origins: &mut Vec<Origin>) -> Result<spec::Config> {
         let mut base = spec::Config::default();
-        let common = self.image.join("base.d");
-        let of_platform = self.image.join("base.platform.d").join(self.platform.id());
-        for directory in [common, of_platform] {
-            for path in configs(&directory)? {
+        let of_platform = Path::new("base.platform.d").join(self.platform.id());
+        for below in [Path::new("base.d"), &of_platform] {
+            for path in self.configs(below)? {
                 let place = path.display().to_string();
                 let bytes = file::read(&path)?;
                 let mut config = parse(&bytes, &place)?;
                 if config.ignition.config.take().is_some_and(names_any) {
                     // As Ignition (2.24, `fetchProviderConfig` renders the operator's only).
                     tracing::warn!(
-                        "{place}: configs that a config of the image names are not fetched"
+                        "{place}: configs that a config of the system names are not fetched"
                     );
                 }
                 base = merge::merge(base, config)?;
@@ -127,13 +129,13 @@ impl Sources<'_> {
             let place = short(url.as_str());
             return Ok(Some(Given { bytes, place }));
         }
-        let path = self.image.join("user.ign");
-        if path.exists() {
-            let bytes = file::read(&path)?;
-            let place = path.display().to_string();
-            return Ok(Some(Given { bytes, place }));
-        }
-        let found = self.platform.config(self.machine).await?;
+        let found = match &arguments.labelled {
+            Some(labelled) => labelled.config(self.machine).await?,
+            None => match self.user()? {
+                Some(given) => return Ok(Some(given)),
+                None => self.platform.config(self.machine).await?,
+            },
+        };
         match found.config {
             Some(bytes) => Ok(Some(Given {
                 bytes,
@@ -144,6 +146,38 @@ impl Sources<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// `user.ign` of the first directory that has one.
+    fn user(&self) -> Result<Option<Given>> {
+        for directory in self.directories {
+            let path = directory.join("user.ign");
+            if file::exists(&path)? {
+                let bytes = file::read(&path)?;
+                let place = path.display().to_string();
+                return Ok(Some(Given { bytes, place }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The configs of all directories, by name; of several with one name that of the directory that counts most
+    /// (Ignition's distributor notes, "System Configuration Directories").
+    fn configs(&self, below: &Path) -> Result<Vec<PathBuf>> {
+        let mut by_name = BTreeMap::new();
+        for directory in self.directories {
+            let directory = directory.join(below);
+            if !file::exists(&directory)? {
+                continue;
+            }
+            for path in file::list(&directory)? {
+                if path.extension().is_some_and(|suffix| suffix == "ign") {
+                    let name = path.file_name().unwrap_or_default().to_owned();
+                    by_name.entry(name).or_insert(path);
+                }
+            }
+        }
+        Ok(by_name.into_values().collect())
     }
 }
 
@@ -160,16 +194,6 @@ impl Origin {
             sha512: hex::encode(digest(&SHA512, bytes)),
         }
     }
-}
-
-/// The configs of a directory, by name; none where there is no directory.
-fn configs(directory: &Path) -> Result<Vec<PathBuf>> {
-    if !directory.exists() {
-        return Ok(Vec::new());
-    }
-    let mut paths = file::list(directory)?;
-    paths.retain(|path| path.extension().is_some_and(|suffix| suffix == "ign"));
-    Ok(paths)
 }
 
 /// A valid config; what is wrong with it, else. Warnings go to the log.

@@ -26,8 +26,10 @@ pub fn apply(config: &Config, root: &Path, machine: &Machine) -> Result<Vec<Done
     let devices = device::wait(names, machine)?;
     let mut done = Vec::new();
     for ((path, wanted), device) in wanted.iter().zip(&devices) {
-        let mounted = point::make(root, path)
-            .and_then(|point| machine.run("mount at", path, &line(wanted, device, &point)));
+        let mounted = point::make(root, path).and_then(|point| {
+            let what = format!("{} at {path}", described(wanted));
+            machine.run("mount", &what, &line(wanted, device, &point))
+        });
         if let Err(error) = mounted {
             // The first error is the one to tell.
             let _ = umount::apply(config, root, machine);
@@ -57,12 +59,22 @@ pub(super) fn wanted(config: &Config) -> Vec<(&str, &Filesystem)> {
     wanted
 }
 
+/// What is mounted, for people: `/dev/vdb (ext4, with options noatime,ro)`.
+fn described(wanted: &Filesystem) -> String {
+    let format = wanted.format.as_deref().unwrap_or_default();
+    match options(wanted) {
+        options if options.is_empty() => format!("{} ({format})", wanted.device),
+        options => format!("{} ({format}, with options {options})", wanted.device),
+    }
+}
+
+fn options(wanted: &Filesystem) -> String {
+    let options = wanted.mount_options.as_deref();
+    options.unwrap_or_default().join(",")
+}
+
 fn line(wanted: &Filesystem, device: &Device, point: &Path) -> Line {
-    let options = wanted
-        .mount_options
-        .as_deref()
-        .unwrap_or_default()
-        .join(",");
+    let options = options(wanted);
     let mut args = Vec::new();
     if !options.is_empty() {
         args.extend(["-o".to_owned(), options]);

@@ -159,7 +159,7 @@ async fn only_optical_drives_with_a_file_system_are_looked_at() {
     write(dir.path().join("dev/sr10"), &udf);
     let told = in_drives(&dir).await.unwrap_err();
     assert!(
-        told.starts_with("cannot mount the disc in DIR/dev/sr10; udf and isofs must be among the initrd's modules: "),
+        told.starts_with("cannot mount the disc in DIR/dev/sr10 (udf, with options ro,nosuid,nodev,noexec); udf and isofs must be among the initrd's modules: "),
         "{told}"
     );
     assert!(!dir.path().join("run/acl-provision/medium").exists());

@@ -68,10 +68,10 @@ fn command_lines() {
             "mkfs.vfat -i a1b2c3d4 /dev/vdb1",
         ),
     ] {
-        let expected = format!("wipefs -a /dev/vdb1; {expected}");
         assert_eq!(decided(&wanted(&fields), &Found::Blank), expected);
+        let expected = format!("wipefs -a /dev/vdb1; {expected}");
         let wipe = wanted(&format!(r#"{fields}, "wipeFilesystem": true"#));
-        assert_eq!(decided(&wipe, &Found::Several), expected);
+        assert_eq!(decided(&wipe, &Found::Several(Vec::new())), expected);
     }
 }
 
@@ -159,7 +159,12 @@ fn real_probes() {
         .unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &ext4[1024..2048], 1024).unwrap();
-    assert_eq!(found(), Found::Several);
+    let Found::Several(all) = found() else {
+        panic!("{:?}", found());
+    };
+    let kinds: Vec<&str> = all.iter().map(|content| content.kind.as_str()).collect();
+    assert_eq!(kinds, ["xfs", "ext4"]);
+    assert_eq!(all[1].label, label);
     // A device that cannot be read is not a blank one.
     std::fs::remove_file(&path).unwrap();
     let error = chain(&probe(&vdb, &machine).unwrap_err());
@@ -210,29 +215,33 @@ fn refused() {
     let ext4 = || content("ext4", "DATA", "a1b2c3d4-0000-4000-8000-00000000abcd");
     let refused = |found: &str, wanted: &str| {
         format!(
-            "/dev/disk/by-label/x: it holds {found}, and {wanted} is wanted; allow it to be erased by wipeFilesystem, or name another device"
+            "/dev/disk/by-label/x: it holds {found}, and the config wants {wanted}; allow it to be erased by wipeFilesystem, or name another device"
         )
     };
     let there = r#"ext4, label "DATA", UUID "a1b2c3d4-0000-4000-8000-00000000abcd""#;
     for (fields, found, expected) in [
         (r#""format": "xfs""#, ext4(), refused(there, "xfs")),
-        (r#""format": "none""#, ext4(), refused(there, "none")),
+        (
+            r#""format": "none""#,
+            ext4(),
+            refused(there, "no file system"),
+        ),
         (
             r#""format": "ext4", "label": "data""#,
             ext4(),
-            refused(there, r#"ext4, label "data""#),
+            refused(there, r#"ext4 with label "data""#),
         ),
         (
             r#""format": "ext4", "label": """#,
             ext4(),
-            refused(there, r#"ext4, label """#),
+            refused(there, "ext4 without a label"),
         ),
         (
             r#""format": "ext4", "uuid": "b1b2c3d4-0000-4000-8000-00000000abcd""#,
             ext4(),
             refused(
                 there,
-                r#"ext4, UUID "b1b2c3d4-0000-4000-8000-00000000abcd""#,
+                r#"ext4 with UUID "b1b2c3d4-0000-4000-8000-00000000abcd""#,
             ),
         ),
         (
@@ -252,8 +261,11 @@ fn refused() {
         ),
         (
             r#""format": "ext4""#,
-            Found::Several,
-            refused("signatures of several kinds", "ext4"),
+            Found::Several(vec![Content {
+                kind: "ntfs".to_owned(),
+                ..Content::default()
+            }]),
+            refused("signatures that contradict each other (ntfs)", "ext4"),
         ),
         (
             r#""format": "zfs""#,

@@ -66,6 +66,8 @@ fn applied(fields: &str, answer: Answer) -> Vec<String> {
 }
 
 const PROBE: &str = "blkid --probe --output udev /dev/vdb";
+/// Asked when blkid names nothing.
+const LIST: &str = "wipefs --parsable --output TYPE /dev/vdb";
 const FORMAT: &str =
     "cryptsetup luksFormat --type luks2 --key-file /run/ignition/luks-keyfiles/data";
 const OPEN: &str =
@@ -79,6 +81,7 @@ fn volumes_that_are_made() {
             8192,
             vec![
                 PROBE.to_owned(),
+                LIST.to_owned(),
                 format!("{FORMAT} /dev/vdb"),
                 OPEN.to_owned(),
             ],
@@ -88,6 +91,7 @@ fn volumes_that_are_made() {
             1,
             vec![
                 PROBE.to_owned(),
+                LIST.to_owned(),
                 format!("{FORMAT} /dev/vdb"),
                 OPEN.to_owned(),
             ],
@@ -106,6 +110,7 @@ fn volumes_that_are_made() {
             8192,
             vec![
                 PROBE.to_owned(),
+                LIST.to_owned(),
                 format!("{FORMAT} --label secret --uuid 7777 --cipher aes /dev/vdb"),
                 format!("{OPEN} --allow-discards --perf-no_read_workqueue"),
             ],
@@ -125,6 +130,7 @@ fn volumes_that_are_made() {
 fn clevis_that_binds_to_nothing() {
     let made = [
         PROBE.to_owned(),
+        LIST.to_owned(),
         format!("{FORMAT} /dev/vdb"),
         OPEN.to_owned(),
         "data: made and opened".to_owned(),
@@ -146,7 +152,7 @@ fn clevis_that_binds_to_nothing() {
     ] {
         let fields = format!(r#", "discard": true, "clevis": {clevis}"#);
         let mut made = made.clone();
-        made[2].push_str(" --allow-discards");
+        made[3].push_str(" --allow-discards");
         assert_eq!(applied(&fields, blank), made, "{clevis}");
         assert_eq!(applied(&format!("{KEY}{fields}"), luks2), kept, "{clevis}");
         let line = persisted::crypttab_line(&wanted(&fields), "7", true);
@@ -196,6 +202,7 @@ fn volumes_that_clevis_unlocks() {
     ] {
         let mut expected = vec![
             PROBE.to_owned(),
+            LIST.to_owned(),
             format!("{FORMAT} /dev/vdb"),
             OPEN.to_owned(),
         ];
@@ -285,13 +292,29 @@ fn other_things_that_are_there() {
             |_| Ok("ID_PART_TABLE_TYPE=gpt\n"),
             "a partition table (gpt)",
         ),
-        (|_| Err(8), "signatures of several kinds"),
     ] {
         let expected = format!(
             "the LUKS volume data: /dev/vdb holds {what}; allow it to be erased by wipeVolume, or name another device"
         );
         assert_eq!(applied(KEY, answer), [PROBE, &expected, "1 bytes of key"]);
     }
+    let several: Answer = |line| match line {
+        _ if line.contains("--match-types xfs ") => Ok("ID_FS_TYPE=xfs\n"),
+        _ if line.starts_with("blkid") => Err(2),
+        _ => Ok("xfs\nzfs_member\nzfs_member\n"),
+    };
+    let probe = |kind: &str| format!("blkid --probe --output udev --match-types {kind} /dev/vdb");
+    let expected = "the LUKS volume data: /dev/vdb holds signatures that contradict each other (xfs, zfs_member); \
+                    allow it to be erased by wipeVolume, or name another device";
+    let lines = [
+        PROBE,
+        LIST,
+        &probe("xfs"),
+        &probe("zfs_member"),
+        expected,
+        "1 bytes of key",
+    ];
+    assert_eq!(applied(KEY, several), lines);
 }
 
 #[test]
@@ -347,6 +370,7 @@ fn a_step_that_fails_is_the_last_one() {
         lines,
         [
             PROBE,
+            LIST,
             &format!("{FORMAT} /dev/vdb"),
             error,
             "1 bytes of key"
@@ -440,6 +464,19 @@ fn what_is_left_in_the_new_root() {
     persisted::forget(&machine).unwrap();
     persisted::forget(&machine).unwrap();
     assert!(!directory.exists());
+}
+
+/// Silence is no UUID, also with exit status 0.
+#[test]
+fn a_volume_without_a_uuid_gets_no_line_in_crypttab() {
+    let root = tempfile::tempdir().unwrap();
+    image(root.path(), "vdb", 1);
+    let (machine, _) = recorded(root.path(), |_| Ok("\n"));
+    let error = luks::persisted(&[wanted(KEY)], &machine, &|_| Ok(false)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the LUKS volume data: cryptsetup luksUUID names no UUID of /dev/vdb"
+    );
 }
 
 fn run(line: &Line) -> Vec<u8> {

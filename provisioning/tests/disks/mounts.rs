@@ -146,7 +146,7 @@ fn a_mount_that_fails_undoes_the_others() {
     let error = said(mount::apply(&config(THREE), &node.root(), &node.machine));
     assert_eq!(
         error,
-        "cannot mount at /var/lib/a b: mount failed (exit status: 32) and said nothing"
+        "cannot mount /dev/vdb (ext4) at /var/lib/a b: mount failed (exit status: 32) and said nothing"
     );
     let lines = node.recorder.taken();
     assert_eq!(lines[3..], ["umount /sysroot/var", "umount /sysroot/srv"]);
@@ -230,4 +230,20 @@ fn the_root_itself_and_a_device_that_is_missing() {
     let error = said(mount::apply(&missing, &node.root(), &node.machine));
     assert_eq!(error, "the device /dev/md/x did not appear within 7 s");
     assert!(!Path::new(&node.root()).join("x").exists());
+}
+
+#[test]
+fn a_mount_that_fails_names_device_type_and_options() {
+    let node = Node::new(|line| {
+        if line.starts_with("mount") {
+            Err(32)
+        } else {
+            Ok("")
+        }
+    });
+    let error = said(mount::apply(&config(THREE), &node.root(), &node.machine));
+    assert_eq!(
+        error,
+        "cannot mount /dev/vdc (xfs, with options noatime,ro) at /srv: mount failed (exit status: 32) and said nothing"
+    );
 }

@@ -25,6 +25,8 @@ const CONFIG: &str = r#"{
 /// `KEY` is the key file.
 const LINES: &str = "\
     udevadm settle --timeout=7\n\
+    blkid --probe --output udev /dev/vdb\n\
+    wipefs --parsable --output TYPE /dev/vdb\n\
     udevadm trigger --settle /dev/vdb\n\
     udevadm settle --timeout=7\n\
     udevadm settle --timeout=7\n\
@@ -32,6 +34,7 @@ const LINES: &str = "\
     udevadm settle --timeout=7\n\
     udevadm settle --timeout=7\n\
     blkid --probe --output udev /dev/md127\n\
+    wipefs --parsable --output TYPE /dev/md127\n\
     cryptsetup luksFormat --type luks2 --key-file KEY /dev/md127\n\
     cryptsetup luksOpen /dev/md127 secret --key-file KEY --persistent\n\
     clevis luks bind -f -k KEY -d /dev/md127 sss \"{\\\"pins\\\":{\\\"tpm2\\\":{}},\\\"t\\\":1}\"\n\
@@ -42,10 +45,10 @@ const LINES: &str = "\
     udevadm settle --timeout=7\n\
     udevadm settle --timeout=7\n\
     blkid --probe --output udev /dev/dm-0\n\
-    wipefs -a /dev/dm-0\n\
+    wipefs --parsable --output TYPE /dev/dm-0\n\
     mkfs.ext4 -F -L secret /dev/dm-0\n\
     blkid --probe --output udev /dev/vdd1\n\
-    wipefs -a /dev/vdd1\n\
+    wipefs --parsable --output TYPE /dev/vdd1\n\
     mkswap -f /dev/vdd1\n\
     udevadm settle --timeout=7";
 

@@ -303,10 +303,10 @@ async fn headers_that_a_server_gets() {
     assert_eq!(
         found,
         [
-            ["*/*", "identity", agent, "none"],
+            [config, "identity", agent, "none"],
             [config, "identity", agent, "none"],
             ["text/html, text/plain", "identity", agent, "none"],
-            ["*/*", "identity", agent, "secret"],
+            [config, "identity", agent, "secret"],
         ]
     );
     for (name, value, problem) in [

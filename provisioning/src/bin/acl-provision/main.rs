@@ -22,7 +22,9 @@ use clap::{Parser, Subcommand};
     version,
     max_term_width = 100,
     subcommand_negates_reqs = true,
-    args_conflicts_with_subcommands = true
+    args_conflicts_with_subcommands = true,
+    // Of a flag that is given twice the last one counts, as with Ignition.
+    args_override_self = true
 )]
 struct Arguments {
     #[command(subcommand)]

@@ -9,7 +9,8 @@ use acl_host::file;
 use acl_provision::platform::{Machine, Platform};
 use acl_provision::run::Run;
 use acl_provision::stage::{Stage, disks};
-use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{ArgAction, Args};
 
 use crate::log;
 
@@ -28,7 +29,7 @@ pub(super) struct Flags {
     #[arg(long)]
     platform: Option<Platform>,
     /// The root of the system that is made
-    #[arg(long, default_value = "/")]
+    #[arg(long, default_value = "/", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     root: PathBuf,
     /// Where the config is kept between the stages
     #[arg(long, default_value = "/run/ignition.json")]
@@ -39,11 +40,11 @@ pub(super) struct Flags {
     /// Where the record is kept between the stages
     #[arg(long, default_value = "/run/ignition/state")]
     state_file: PathBuf,
-    /// How long to try to fetch, such as 90s or 5m [default: 2m]
-    #[arg(long, value_parser = duration)]
+    /// How long to try to fetch, such as 90s or 5m; 0 and less: without end [default: 2m]
+    #[arg(long, value_parser = duration, allow_hyphen_values = true)]
     fetch_timeout: Option<Duration>,
     /// Log to standard output, not to standard error
-    #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_parser = truth, num_args = 0..=1, default_value = "false", default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
     log_to_stdout: bool,
     /// Where the log is kept until there is a ROOT, and the report of a failure
     #[arg(long, default_value = "/run/acl-provision")]
@@ -55,7 +56,7 @@ impl Flags {
         let report = self.run_directory.join(REPORT);
         self.stage().inspect_err(|error| {
             // The stage itself says more, when it came so far.
-            if !report.exists() {
+            if !report.try_exists().unwrap_or(false) {
                 let text = format!("acl: the first boot failed: {}\n", chain(error.as_ref()));
                 // The error itself is on its way to standard error.
                 let _ = file::make_parents(&report)
@@ -78,7 +79,9 @@ impl Flags {
             need_network: self.neednet,
             state: self.state_file,
             fetch_timeout: self.fetch_timeout,
-            image: "/usr/lib/ignition".into(),
+            directories: ["/run/ignition", "/etc/ignition", "/usr/lib/ignition"]
+                .map(PathBuf::from)
+                .to_vec(),
             log,
             report: self.run_directory.join(REPORT),
             machine: Machine::this()?,
@@ -92,11 +95,49 @@ impl Flags {
     }
 }
 
-/// A duration as Go writes it: `1h2m3.5s`, `300ms`.
+/// A duration as Go reads it: `1h2m3.5s`, `300ms`, `0`. One that is not positive is no limit, as with Ignition.
 fn duration(text: &str) -> Result<Duration, String> {
-    let duration: jiff::SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
-    if duration.is_negative() {
-        return Err("a duration is not negative".to_owned());
+    if matches!(text, "0" | "+0" | "-0") {
+        return Ok(Duration::ZERO);
     }
-    Ok(duration.unsigned_abs())
+    let duration: jiff::SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
+    match duration.is_negative() {
+        true => Ok(Duration::ZERO),
+        false => Ok(duration.unsigned_abs()),
+    }
+}
+
+/// A truth value as Go reads it (`strconv.ParseBool`).
+fn truth(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("it is true or false".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, duration, truth};
+
+    #[test]
+    fn values_are_gos() {
+        for (text, expected) in [
+            ("0", Duration::ZERO),
+            ("-1s", Duration::ZERO),
+            ("0s", Duration::ZERO),
+            ("90s", Duration::from_secs(90)),
+            ("1h2m3.5s", Duration::from_millis(3_723_500)),
+            ("300ms", Duration::from_millis(300)),
+        ] {
+            assert_eq!(duration(text), Ok(expected), "{text}");
+        }
+        for text in ["1", "t", "T", "true", "TRUE", "True"] {
+            assert_eq!(truth(text), Ok(true), "{text}");
+        }
+        for text in ["0", "f", "F", "false", "FALSE", "False"] {
+            assert_eq!(truth(text), Ok(false), "{text}");
+        }
+        assert_eq!(truth("yes"), Err("it is true or false".to_owned()));
+    }
 }

@@ -124,20 +124,18 @@ fn check_overlaps(disk: &spec::Disk, at: &Path, findings: &mut Findings) {
     }
 }
 
-/// Where one partition goes, the place of another must not be left to chance.
+/// The next free number depends on which partitions go, so Ignition takes no partition without a number beside one that
+/// shall not exist (`partitionsMixZeroesAndNonexistence` in config/v3_6/types/disk.go). A start or size of 0 is something
+/// else: the largest room there is once all of them are gone.
 fn check_removal(disk: &spec::Disk, at: &Path, findings: &mut Findings) {
-    let partitions = all(disk.partitions.as_ref());
-    if !partitions
-        .iter()
-        .any(|partition| partition.should_exist == Some(false))
-    {
+    let is_removed = |partition: &spec::Partition| partition.should_exist == Some(false);
+    if !all(disk.partitions.as_ref()).iter().any(is_removed) {
         return;
     }
     for (at, partition) in each(disk.partitions.as_ref(), at) {
-        let open = partition.size_mib == Some(0) || partition.start_mib == Some(0);
-        if open && partition.should_exist != Some(false) {
-            let message = "give start and size in numbers: another partition of this disk is removed, \
-                           and what is free then depends on what was there";
+        if partition.number.unwrap_or_default() == 0 {
+            let message = "give the partition a number: another partition of this disk is removed, and which number is \
+                           the next free one depends on what was there";
             findings.error(at, message);
         }
     }

@@ -28,9 +28,10 @@ pub(super) async fn with<T>(
 ) -> Result<Option<T>> {
     if let Medium::Mounted(directory) = &machine.medium {
         let place = directory.display().to_string();
-        return is_ours(directory)
-            .then(|| read(directory, &place))
-            .transpose();
+        return match is_ours(directory)? {
+            true => read(directory, &place).map(Some),
+            false => Ok(None),
+        };
     }
     let begun = Instant::now();
     loop {
@@ -91,14 +92,14 @@ fn with_medium<T>(
     let Some(mounted) = Mounted::new(drive, directory, &filesystems)? else {
         return Ok(None);
     };
-    if !is_ours(&mounted.directory) {
+    if !is_ours(&mounted.directory)? {
         return Ok(None);
     }
     read(&mounted.directory, &drive.display().to_string()).map(Some)
 }
 
-fn is_ours(directory: &Path) -> bool {
-    directory.join(ovf::FILE).exists()
+fn is_ours(directory: &Path) -> Result<bool> {
+    Ok(acl_host::file::exists(directory.join(ovf::FILE))?)
 }
 
 /// A mounted disc; unmounted when it is dropped, whatever happened meanwhile.
@@ -110,8 +111,9 @@ struct Mounted {
 impl Mounted {
     /// Mounts the disc as the first of `filesystems` that the kernel takes; `None` when there are none.
     fn new(drive: &Path, directory: &Path, filesystems: &[&str]) -> Result<Option<Self>> {
-        let failed = |source| Error::MountMedium {
+        let failed = |filesystem: &str, source| Error::MountMedium {
             drive: drive.to_owned(),
+            filesystem: filesystem.to_owned(),
             source,
         };
         // Passwords may be on it.
@@ -119,7 +121,11 @@ impl Mounted {
             .recursive(true)
             .mode(0o700)
             .create(directory)
-            .map_err(failed)?;
+            .map_err(|source| acl_host::Error::WriteFile {
+                path: directory.to_owned(),
+                source,
+            })?;
+        // As the error names them.
         let flags =
             MountFlags::RDONLY | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOSUID;
         let mut refused = None;
@@ -129,7 +135,7 @@ impl Mounted {
                     let directory = directory.to_owned();
                     return Ok(Some(Self { directory }));
                 }
-                Err(error) => refused = Some(failed(error.into())),
+                Err(error) => refused = Some(failed(filesystem, error.into())),
             }
         }
         // Only an empty directory is removed; where that fails it is in nobody's way.
@@ -150,36 +156,66 @@ impl Drop for Mounted {
 
 #[cfg(test)]
 mod tests {
-    use std::io::ErrorKind;
     use std::path::Path;
 
-    use super::Mounted;
-    use crate::Error;
+    use acl_host::{Tool, Tools};
 
-    fn is_mounted(directory: &Path) -> bool {
+    use super::Mounted;
+
+    /// The options of the mount at `directory`; none where nothing is mounted.
+    fn options(directory: &Path) -> Option<String> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let directory = directory.display().to_string();
-        mounts
-            .lines()
-            .any(|line| line.split(' ').nth(4) == Some(&directory))
+        mounts.lines().find_map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            (words.get(4) == Some(&directory.as_str())).then(|| words[5].to_owned())
+        })
     }
 
-    /// With a file system that needs no disc; where the test may not mount, that this is told, and nothing stays.
+    /// Whether this process may mount. When not, runs the test in namespaces in which it may, and expects it to pass.
+    fn may_mount(test: &str) -> bool {
+        if rustix::process::geteuid().is_root() {
+            return true;
+        }
+        let own = std::env::current_exe().unwrap();
+        let command = Tools::host().command(Tool::Unshare).arg("--map-root-user");
+        let command = command.arg("--mount").arg(own).args(["--exact", test]);
+        let said = String::from_utf8(command.run().unwrap()).unwrap();
+        assert!(said.contains("1 passed"), "{said}");
+        false
+    }
+
+    /// With a file system that needs no disc.
     #[test]
     fn what_is_mounted_is_unmounted() {
+        let name = "platform::azure::medium::tests::what_is_mounted_is_unmounted";
+        if !may_mount(name) {
+            return;
+        }
         let dir = tempfile::tempdir().unwrap();
         let directory = dir.path().canonicalize().unwrap().join("a/medium");
-        match Mounted::new(Path::new("none"), &directory, &["no-such", "tmpfs"]) {
-            Ok(mounted) => {
-                assert!(is_mounted(&mounted.as_ref().unwrap().directory));
-                drop(mounted);
-            }
-            Err(Error::MountMedium { source, .. }) => {
-                assert_eq!(source.kind(), ErrorKind::PermissionDenied);
-            }
-            Err(error) => panic!("{error:?}"),
+        let mounted = Mounted::new(Path::new("none"), &directory, &["no-such", "tmpfs"]).unwrap();
+        assert_eq!(mounted.as_ref().unwrap().directory, directory);
+        let options = options(&directory).unwrap();
+        let options: Vec<&str> = options.split(',').collect();
+        for option in ["ro", "nosuid", "nodev", "noexec"] {
+            assert!(options.contains(&option), "{option} in {options:?}");
         }
-        assert!(!is_mounted(&directory));
+        drop(mounted);
+        assert_eq!(super::tests::options(&directory), None);
+        assert!(!directory.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_mounted_is_told_with_all_that_was_tried() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = dir.path().join("medium");
+        let error = Mounted::new(Path::new("/dev/sr0"), &directory, &["no-such"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot mount the disc in /dev/sr0 (no-such, with options ro,nosuid,nodev,noexec); udf and isofs must be among \
+             the initrd's modules"
+        );
         assert!(!directory.exists());
     }
 }

@@ -27,7 +27,7 @@ impl Device {
     /// Waits until udev has seen what was done to it: an event that is asked for now comes back after those that are on
     /// their way. The device itself must be one that udev does not make anew: the disk, not its partition.
     pub(crate) fn settle(&self, machine: &Machine) -> Result<()> {
-        if machine.has_udev() {
+        if machine.has_udev()? {
             let line = Line::new(Tool::Udevadm, ["trigger", "--settle", &self.arg()]);
             machine.programs.run(&line, Some(machine.patience * 2))?;
         }
@@ -59,7 +59,7 @@ pub fn wait<'a>(
 
 fn find(name: &str, machine: &Machine) -> Result<Device> {
     let place = machine.path(name);
-    let waited = match place.exists() {
+    let waited = match acl_host::file::exists(&place)? {
         true => Ok(Vec::new()),
         false => machine
             .programs
@@ -76,7 +76,11 @@ fn find(name: &str, machine: &Machine) -> Result<Device> {
             name: name.to_owned(),
             path,
         }),
-        Err(_) => Err(missing(None)),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Err(missing(None)),
+        Err(source) => {
+            let path = place;
+            Err(acl_host::Error::OpenDisk { path, source }.into())
+        }
     }
 }
 

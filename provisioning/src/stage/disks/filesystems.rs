@@ -5,7 +5,7 @@ use acl_host::Tool;
 use super::Done;
 use super::device::{self, Device};
 use super::machine::{Line, Machine};
-use super::probe::{self, Found};
+use super::probe::{self, Content, Found};
 use crate::config::spec::Filesystem;
 use crate::{Error, Result};
 
@@ -28,23 +28,32 @@ pub fn apply(filesystems: &[Filesystem], machine: &Machine) -> Result<Vec<Done>>
     let devices = device::wait(names, machine)?;
     let mut done = Vec::new();
     for (wanted, device) in wanted.zip(&devices) {
-        let format = wanted.format.as_deref().unwrap_or_default();
-        let what = match decide(wanted, device, &probe::probe(device, machine)?)? {
-            Decision::Reuse if format == "none" => "nothing is there, as wanted".to_owned(),
-            Decision::Reuse => format!("{format} is there already"),
-            Decision::Make(lines) => {
-                for line in &lines {
-                    machine.run(&format!("make {format} on"), &device.name, line)?;
-                }
-                match format {
-                    "none" => "erased".to_owned(),
-                    _ => format!("{format} made"),
-                }
+        let found = probe::probe(device, machine)?;
+        let decision = decide(wanted, device, &found)?;
+        if let Decision::Make(lines) = &decision {
+            let format = wanted.format.as_deref().unwrap_or_default();
+            for line in lines {
+                machine.run(&format!("make {format} on"), &device.name, line)?;
             }
-        };
-        done.push(Done::new(&device.name, what));
+        }
+        done.push(Done::new(&device.name, outcome(wanted, &decision, &found)));
     }
     Ok(done)
+}
+
+/// What was done, for the log.
+fn outcome(wanted: &Filesystem, decision: &Decision, found: &Found) -> String {
+    let format = wanted.format.as_deref().unwrap_or_default();
+    let others = found.beside(format);
+    match (decision, format) {
+        (Decision::Reuse, "none") => "nothing is there, as wanted".to_owned(),
+        (Decision::Reuse, _) if others.is_empty() => format!("{format} is there already"),
+        (Decision::Reuse, _) => {
+            format!("{format} is there already, with signatures of {others}, which are left alone")
+        }
+        (Decision::Make(_), "none") => "erased".to_owned(),
+        (Decision::Make(_), _) => format!("{format} made"),
+    }
 }
 
 /// What is to be done, from what is wanted and what is there.
@@ -53,28 +62,29 @@ pub fn apply(filesystems: &[Filesystem], machine: &Machine) -> Result<Vec<Done>>
 /// [`Error::Filesystem`] for something else that the config does not allow to wipe, and for an unknown format.
 pub fn decide(wanted: &Filesystem, device: &Device, found: &Found) -> Result<Decision> {
     let format = wanted.format.as_deref().unwrap_or_default();
-    if wanted.wipe_filesystem != Some(true) {
+    let mut lines = Vec::new();
+    if wanted.wipe_filesystem == Some(true) {
+        lines.push(wipe(device));
+    } else {
         match found {
             Found::Blank if format == "none" => return Ok(Decision::Reuse),
             Found::Blank => {}
-            found if matches(wanted, found) => return Ok(Decision::Reuse),
+            found if found.find(|content| matches(wanted, content)).is_some() => {
+                return Ok(Decision::Reuse);
+            }
             found => return Err(mismatch(wanted, found)),
         }
     }
-    let mut lines = vec![wipe(device)];
     lines.extend(mkfs(wanted, device)?);
     Ok(Decision::Make(lines))
 }
 
-/// Removes every signature; mkfs alone leaves those that it does not overwrite.
+/// Removes every signature; mkfs alone leaves those that it does not overwrite. Only where the config asks for it.
 pub(super) fn wipe(device: &Device) -> Line {
     Line::new(Tool::Wipefs, ["-a", &device.arg()])
 }
 
-fn matches(wanted: &Filesystem, found: &Found) -> bool {
-    let Found::Content(found) = found else {
-        return false;
-    };
+fn matches(wanted: &Filesystem, found: &Content) -> bool {
     let format = wanted.format.as_deref().unwrap_or_default();
     let same = |uuid: &str| plain_uuid(format, uuid) == plain_uuid(format, &found.uuid);
     found.kind == format
@@ -86,18 +96,28 @@ fn matches(wanted: &Filesystem, found: &Found) -> bool {
 }
 
 fn mismatch(wanted: &Filesystem, found: &Found) -> Error {
-    let format = wanted.format.as_deref().unwrap_or_default();
-    let mut asked = format.to_owned();
-    for (name, value) in [("label", &wanted.label), ("UUID", &wanted.uuid)] {
-        if let Some(value) = value {
-            asked.push_str(&format!(", {name} {value:?}"));
-        }
-    }
     Error::Filesystem {
         device: wanted.device.clone(),
         reason: format!(
-            "it holds {found}, and {asked} is wanted; allow it to be erased by wipeFilesystem, or name another device"
+            "it holds {found}, and the config wants {}; allow it to be erased by wipeFilesystem, or name another device",
+            described(wanted)
         ),
+    }
+}
+
+/// What the config wants, for people: `ext4 with label "data" and UUID "…"`.
+fn described(wanted: &Filesystem) -> String {
+    let mut with = Vec::new();
+    match wanted.label.as_deref() {
+        Some("") => with.push("without a label".to_owned()),
+        Some(label) => with.push(format!("with label {label:?}")),
+        None => {}
+    }
+    with.extend(wanted.uuid.iter().map(|uuid| format!("with UUID {uuid:?}")));
+    match wanted.format.as_deref().unwrap_or_default() {
+        "none" => "no file system".to_owned(),
+        format if with.is_empty() => format.to_owned(),
+        format => format!("{format} {}", with.join(" and ")),
     }
 }
 

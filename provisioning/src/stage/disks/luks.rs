@@ -13,7 +13,7 @@ use acl_host::Tool;
 use super::Done;
 use super::device::{self, Device};
 use super::machine::{Line, Machine};
-use super::probe::{self, Found};
+use super::probe::{self, Content, Found};
 use crate::config::clevis::is_present;
 use crate::config::spec::{Clevis, Luks};
 use crate::{Error, Result};
@@ -72,12 +72,13 @@ fn look(wanted: &Luks, device: &Device, machine: &Machine) -> Result<Volume> {
     if wanted.wipe_volume == Some(true) {
         return Ok(Volume::Whatever);
     }
-    let content = match probe::probe(device, machine)? {
-        Found::Blank => return Ok(Volume::Blank),
-        Found::Content(content) if content.kind == "crypto_LUKS" && content.version == "2" => {
-            content
-        }
-        found => return Ok(Volume::Other(found.to_string())),
+    let found = probe::probe(device, machine)?;
+    if found == Found::Blank {
+        return Ok(Volume::Blank);
+    }
+    let is_luks2 = |content: &Content| content.kind == "crypto_LUKS" && content.version == "2";
+    let Some(content) = found.find(is_luks2) else {
+        return Ok(Volume::Other(found.to_string()));
     };
     let dump = ["luksDump", "--dump-json-metadata", &device.arg()];
     let dump = machine.run(
@@ -90,8 +91,8 @@ fn look(wanted: &Luks, device: &Device, machine: &Machine) -> Result<Volume> {
         reason: format!("the metadata of {} cannot be read", device.name),
     })?;
     Ok(Volume::Luks2 {
-        label: content.label,
-        uuid: content.uuid,
+        label: content.label.clone(),
+        uuid: content.uuid.clone(),
         discards,
     })
 }

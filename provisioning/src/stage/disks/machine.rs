@@ -99,13 +99,16 @@ impl Machine {
     }
 
     /// Whether udev runs.
-    pub(crate) fn has_udev(&self) -> bool {
-        self.path("/run/udev/control").exists()
+    ///
+    /// # Errors
+    /// [`Error::Host`] when it cannot be told.
+    pub(crate) fn has_udev(&self) -> Result<bool> {
+        Ok(acl_host::file::exists(self.path("/run/udev/control"))?)
     }
 
     /// Waits until udev has seen all that happened so far; without udev there is nobody to wait for.
     pub(crate) fn settle(&self) -> Result<()> {
-        if !self.has_udev() {
+        if !self.has_udev()? {
             return Ok(());
         }
         let limit = format!("--timeout={}", self.patience.as_secs());

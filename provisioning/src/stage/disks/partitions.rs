@@ -19,6 +19,7 @@ use acl_host::guid::Guid;
 use super::Done;
 use super::device::{self, Device};
 use super::machine::Machine;
+use super::probe::{self, Found};
 use crate::config::spec;
 use crate::{Error, Result};
 pub use fate::{Change, Fate};
@@ -54,6 +55,9 @@ fn partition(wanted: &spec::Disk, device: &Device, machine: &Machine) -> Result<
     let guids = new_guids(wanted)?;
     let plan = plan(wanted, &layout, &in_use, &guids)?;
     if plan.is_change() {
+        if table.is_none() && !plan.wiped {
+            refuse_content(device, machine)?;
+        }
         write(&plan, &disk, table)?;
         if is_block_device(device) {
             reread::apply(&plan, device, &in_use, machine)?;
@@ -96,6 +100,19 @@ fn read(wanted: &spec::Disk, disk: &Disk) -> Result<Option<Table>> {
             "its partition table is damaged ({reason}); repair it, or allow it to be erased by wipeTable"
         ))),
         Err(other) => Err(other.into()),
+    }
+}
+
+/// Refuses to put a first table over what a disk without one holds: a file system, a RAID member, an encrypted volume.
+fn refuse_content(device: &Device, machine: &Machine) -> Result<()> {
+    match probe::probe(device, machine)? {
+        Found::Blank => Ok(()),
+        found => Err(Error::Disk {
+            name: device.name.clone(),
+            reason: format!(
+                "it has no partition table, and holds {found}; allow it to be erased by wipeTable, or name another device"
+            ),
+        }),
     }
 }
 

@@ -16,8 +16,32 @@ pub enum Found {
     Content(Content),
     /// A partition table and nothing else: its kind (`gpt`, `dos`).
     Table(String),
-    /// Signatures that contradict each other.
-    Several,
+    /// Signatures that contradict each other, or that `wipefs` alone finds: one of each kind.
+    Several(Vec<Content>),
+}
+
+impl Found {
+    /// The first signature that `is_wanted`.
+    pub(crate) fn find(&self, is_wanted: impl Fn(&Content) -> bool) -> Option<&Content> {
+        match self {
+            Self::Content(content) => Some(content).filter(|content| is_wanted(content)),
+            Self::Several(all) => all.iter().find(|content| is_wanted(content)),
+            Self::Blank | Self::Table(_) => None,
+        }
+    }
+
+    /// The kinds of the signatures that contradict the one of `kind`, for messages; empty where nothing does.
+    pub(crate) fn beside(&self, kind: &str) -> String {
+        match self {
+            Self::Several(all) => kinds(all.iter().filter(|content| content.kind != kind)),
+            _ => String::new(),
+        }
+    }
+}
+
+fn kinds<'a>(contents: impl Iterator<Item = &'a Content>) -> String {
+    let kinds: Vec<&str> = contents.map(|content| content.kind.as_str()).collect();
+    kinds.join(", ")
 }
 
 /// What a superblock says.
@@ -33,32 +57,75 @@ pub struct Content {
     pub uuid: String,
 }
 
-/// `blkid` found nothing.
+/// `blkid` found nothing, or (2.41, which trixie has) signatures that contradict each other.
 const NOTHING: i32 = 2;
-/// `blkid` found several contradicting signatures.
+/// `blkid` (before 2.41) found signatures that contradict each other.
 const SEVERAL: i32 = 8;
 
-/// Asks `blkid` to look at the device itself and at no cache.
+/// Asks `blkid` to look at the device itself and at no cache, and where it names nothing, `wipefs`.
+///
+/// A device is blank only when both say so: `blkid` is silent about contradicting signatures (ext4 with labels that ZFS
+/// left behind), and what is taken for blank is overwritten.
 ///
 /// # Errors
-/// [`Error::Host`] when the device cannot be read, [`Error::Prepare`] when `blkid` fails.
+/// [`Error::Host`] when the device cannot be read, [`Error::Prepare`] when one of the programs fails.
 pub fn probe(device: &Device, machine: &Machine) -> Result<Found> {
     // To blkid, a device that cannot be opened is a device with nothing on it.
     Disk::open_read_only(&device.path)?;
-    let line = Line::new(Tool::Blkid, ["--probe", "--output", "udev", &device.arg()]);
+    match blkid(device, None, machine)? {
+        Found::Blank => signatures(device, machine),
+        found => Ok(found),
+    }
+}
+
+/// What `blkid` says, which is [`Found::Blank`] too where it is not sure; with a `kind`, looks for that alone.
+fn blkid(device: &Device, kind: Option<&str>, machine: &Machine) -> Result<Found> {
+    let mut line = Line::new(Tool::Blkid, ["--probe", "--output", "udev"]);
+    let only = kind.map(|kind| ["--match-types".to_owned(), kind.to_owned()]);
+    line.args.extend(only.into_iter().flatten());
+    line.args.push(device.arg());
     match machine.programs.run(&line, None) {
         Ok(output) => Ok(parse(&String::from_utf8_lossy(&output))),
-        Err(acl_host::Error::RunTool { status, .. }) if status.code() == Some(NOTHING) => {
+        Err(acl_host::Error::RunTool { status, .. })
+            if matches!(status.code(), Some(NOTHING | SEVERAL)) =>
+        {
             Ok(Found::Blank)
         }
-        Err(acl_host::Error::RunTool { status, .. }) if status.code() == Some(SEVERAL) => {
-            Ok(Found::Several)
+        Err(source) => Err(failed(device, source)),
+    }
+}
+
+/// Every kind of signature that `wipefs` lists, each with what `blkid` reads in it.
+fn signatures(device: &Device, machine: &Machine) -> Result<Found> {
+    let list = ["--parsable", "--output", "TYPE", &device.arg()];
+    let list = machine.programs.run(&Line::new(Tool::Wipefs, list), None);
+    let list = list.map_err(|source| failed(device, source))?;
+    let mut contents: Vec<Content> = Vec::new();
+    for kind in String::from_utf8_lossy(&list).lines().map(str::trim) {
+        // ZFS has a hundred signatures, a partition table has two.
+        let seen = contents.iter().any(|content| content.kind == kind);
+        if seen || kind.is_empty() || kind.starts_with('#') {
+            continue;
         }
-        Err(source) => Err(Error::Prepare {
-            action: "look for file systems on".to_owned(),
-            name: device.name.clone(),
-            source,
-        }),
+        contents.push(match blkid(device, Some(kind), machine)? {
+            Found::Content(content) if content.kind == kind => content,
+            _ => Content {
+                kind: kind.to_owned(),
+                ..Content::default()
+            },
+        });
+    }
+    match contents.is_empty() {
+        true => Ok(Found::Blank),
+        false => Ok(Found::Several(contents)),
+    }
+}
+
+fn failed(device: &Device, source: acl_host::Error) -> Error {
+    Error::Prepare {
+        action: "look for file systems on".to_owned(),
+        name: device.name.clone(),
+        source,
     }
 }
 
@@ -110,7 +177,13 @@ impl std::fmt::Display for Found {
                 write!(f, "{kind}, label {label:?}, UUID {uuid:?}")
             }
             Self::Table(kind) => write!(f, "a partition table ({kind})"),
-            Self::Several => f.write_str("signatures of several kinds"),
+            Self::Several(all) => {
+                write!(
+                    f,
+                    "signatures that contradict each other ({})",
+                    kinds(all.iter())
+                )
+            }
         }
     }
 }

@@ -200,3 +200,58 @@ const CHANGED: &[Case] = &[
 fn partitions_that_may_change() {
     check(1024, 512, CHANGED);
 }
+
+/// `cases/provisioning/4-size0-beside-removal` and `8-size0-first-partition`: 0 is the largest room after the removals.
+#[test]
+fn all_the_room_that_removals_leave() {
+    let removed = |number: u32| {
+        format!(r#"{{"number": {number}, "shouldExist": false, "wipePartitionEntry": true}}"#)
+    };
+    let four = format!(
+        r#"{{"number": 4, "sizeMiB": 0, "resize": true}}, {}"#,
+        removed(5)
+    );
+    let first = format!(
+        r#"{{"number": 1, "startMiB": 0, "sizeMiB": 0}}, {}"#,
+        removed(2)
+    );
+    for (there, wanted, expected) in [
+        (
+            "1 1..9, 4 9..101 d, 5 101..end e",
+            &four,
+            r#"1 1..9 "" linux e1 1, 4 9..end "d" linux e4 4 | 4 resized, 5 deleted"#,
+        ),
+        (
+            "4 1..101 d",
+            &four,
+            r#"4 1..end "d" linux e4 4 | 4 resized, 5 is not there"#,
+        ),
+        (
+            "2 1..end e",
+            &first,
+            r#"1 1..end "" linux a1 0 | 1 created, 2 deleted"#,
+        ),
+        (
+            "2 1..500 e, 3 500..600 f",
+            &first,
+            r#"1 1..500 "" linux a1 0, 3 500..600 "f" linux e3 3 | 1 created, 2 deleted"#,
+        ),
+        (
+            "",
+            &first,
+            r#"1 1..end "" linux a1 0 | 1 created, 2 is not there"#,
+        ),
+    ] {
+        let found = planned(
+            &disk(wanted, false),
+            &layout(1024, 512, there),
+            &InUse::default(),
+        );
+        assert_eq!(found, expected, "{there}: {wanted}");
+        let config = format!(
+            r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{"disks": [{{"device": "/dev/vdb", "partitions": [{wanted}]}}]}}}}"#
+        );
+        let parsed = acl_provision::config::parse(config.as_bytes());
+        assert!(parsed.report.entries.is_empty(), "{:?}", parsed.report);
+    }
+}

@@ -6,6 +6,7 @@ use acl_host::{Tool, file};
 
 use super::keys::{self, DIRECTORY};
 use super::present;
+use super::volume::refused;
 use crate::Result;
 use crate::config::spec::Luks;
 use crate::stage::disks::device;
@@ -39,8 +40,8 @@ impl std::fmt::Debug for Persisted {
 /// already: an earlier run of the stage put it there and forgot its own.
 ///
 /// # Errors
-/// [`crate::Error::Device`], [`crate::Error::Prepare`] when a volume does not tell its UUID, [`crate::Error::Host`], and
-/// those of `is_kept`.
+/// [`crate::Error::Device`], [`crate::Error::Prepare`] and [`crate::Error::Luks`] when a volume does not tell its UUID,
+/// [`crate::Error::Host`], and those of `is_kept`.
 pub fn persisted(
     volumes: &[Luks],
     machine: &Machine,
@@ -55,7 +56,7 @@ pub fn persisted(
         let line = Line::new(Tool::Cryptsetup, ["luksUUID", &device.arg()]);
         let uuid = machine.run("prepare the LUKS volume", &wanted.name, &line)?;
         let key = machine.path(DIRECTORY).join(&wanted.name);
-        let fresh = key.exists();
+        let fresh = file::exists(&key)?;
         if fresh {
             persisted
                 .keys
@@ -63,6 +64,11 @@ pub fn persisted(
         }
         let kept = fresh || (has_key(wanted) && is_kept(&wanted.name)?);
         let uuid = String::from_utf8_lossy(&uuid);
+        if uuid.trim().is_empty() {
+            // A line of crypttab without it would name no device.
+            let reason = format!("cryptsetup luksUUID names no UUID of {}", device.name);
+            return Err(refused(wanted, &reason));
+        }
         persisted
             .crypttab
             .push_str(&crypttab_line(wanted, uuid.trim(), kept));

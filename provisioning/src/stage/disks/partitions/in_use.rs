@@ -32,7 +32,7 @@ impl InUse {
         let mut partitions = BTreeMap::new();
         for partition in names(&directory)? {
             let number = directory.join(&partition).join("partition");
-            if !number.exists() {
+            if !file::exists(&number)? {
                 continue;
             }
             let number = file::read_to_string(&number)?.trim().parse::<u32>();
@@ -97,9 +97,12 @@ struct Mount {
 
 impl Busy {
     fn read(machine: &Machine) -> Result<Self> {
-        let read = |path: &str| match machine.path(path) {
-            path if path.exists() => file::read_to_string(path),
-            _ => Ok(String::new()),
+        let read = |path: &str| {
+            let path = machine.path(path);
+            match file::exists(&path)? {
+                true => file::read_to_string(path),
+                false => Ok(String::new()),
+            }
         };
         Ok(Self {
             mounts: mounts(&read("/proc/self/mountinfo")?)
@@ -122,7 +125,7 @@ impl Busy {
             return Ok(Some(format!("held by {holder}")));
         }
         let number = directory.join("dev");
-        let number = match number.exists() {
+        let number = match file::exists(&number)? {
             true => file::read_to_string(number)?,
             false => String::new(),
         };
@@ -172,7 +175,7 @@ fn names(directory: &Path) -> Result<Vec<String>> {
         path: directory.to_owned(),
         source,
     };
-    if !directory.exists() {
+    if !file::exists(directory)? {
         return Ok(Vec::new());
     }
     let mut names = Vec::new();
