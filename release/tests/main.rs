@@ -7,6 +7,7 @@
     reason = "what the tests share is test code too"
 )]
 
+mod forge;
 mod freshness;
 mod mirrors;
 mod network;
@@ -16,6 +17,8 @@ mod proxy;
 mod publish;
 mod requests;
 mod reuse;
+mod revocations;
+mod roles;
 mod server;
 mod site;
 mod tamper;
