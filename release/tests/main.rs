@@ -15,6 +15,7 @@ mod payload;
 mod program;
 mod proxy;
 mod publish;
+mod remembered;
 mod requests;
 mod reuse;
 mod revocations;
