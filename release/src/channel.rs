@@ -11,6 +11,9 @@ use crate::version::Version;
 /// The form of the document that this code writes and reads.
 pub const SCHEMA: u32 = 1;
 
+/// The most releases that a channel may have: a reader refuses a document with more.
+pub const MOST_RELEASES: usize = 1000;
+
 /// A channel's name such as `stable`: a letter, then lower-case letters, digits and `-`, 32 at most.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

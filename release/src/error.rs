@@ -12,6 +12,8 @@ use crate::payload::assemble::ChunkProblem;
 use crate::payload::index::IndexProblem;
 use crate::payload::patch::PatchProblem;
 use crate::repository::sources::turns;
+use crate::server_text::ServerText;
+use crate::trust::metadata::MetadataProblem;
 use crate::version::Version;
 
 /// The result of an action on releases.
@@ -31,7 +33,7 @@ pub enum Error {
     #[error("'{text}' is not the address of a repository: http://… or https://… is expected")]
     RepositoryAddress { text: String },
     #[error(
-        "the trusted root {problem}; install the root.json that the publisher of the repository hands out"
+        "the trusted root is refused: {problem}; install the root.json that the publisher of the repository hands out"
     )]
     TrustedRoot { problem: String },
 
@@ -42,15 +44,12 @@ pub enum Error {
     #[error("cannot set up the HTTP client")]
     HttpClient { source: reqwest::Error },
     #[error("cannot reach {url}; check `server` and the network")]
-    Connect {
-        url: Box<Url>,
-        source: reqwest::Error,
-    },
+    Connect { url: Box<Url>, source: ServerText },
     #[error("the connection broke while {url} was fetched, at byte {position}")]
     Transfer {
         url: Box<Url>,
         position: u64,
-        source: reqwest::Error,
+        source: ServerText,
     },
     #[error("only {bytes} bytes of {url} came in {seconds:.0} s, at byte {position}")]
     Slow {
@@ -80,12 +79,12 @@ pub enum Error {
         expected: u64,
     },
     #[error(
-        "the server sends another range of {url} than the one that was asked for, from byte {asked} on: {answer:?}{MEND}"
+        "the server sends another range of {url} than the one that was asked for, from byte {asked} on: \"{answer}\"{MEND}"
     )]
     WrongRange {
         url: Box<Url>,
         asked: u64,
-        answer: String,
+        answer: ServerText,
     },
     #[error("{url} is longer than {limit} bytes{MEND}")]
     TooLong { url: Box<Url>, limit: u64 },
@@ -94,23 +93,16 @@ pub enum Error {
 
     // TUF metadata
     #[error(
-        "the metadata of role {role} at {url} is refused{MEND}, or the trusted root is another publisher's"
+        "the metadata of role {role} at {url} is refused{MEND}{}",
+        foreign(source)
     )]
     Metadata {
         role: String,
         url: Box<Url>,
-        source: Box<tough::error::Error>,
+        source: Box<MetadataProblem>,
     },
     #[error(
-        "the metadata of role {role} at {url} is refused{MEND}: it says that it is of type {found:?}"
-    )]
-    MetadataType {
-        role: String,
-        url: Box<Url>,
-        found: String,
-    },
-    #[error(
-        "the metadata of role {role} at {url} expired at {expired}, it is {now}: the publisher must refresh the repository, or this machine's clock is wrong, or someone keeps back news"
+        "the metadata of role {role} at {url} expired at {expired}, it is {now}: the publisher must refresh the repository, or this machine's clock is wrong, or the server withholds updates (a freeze attack)"
     )]
     Expired {
         role: String,
@@ -119,9 +111,21 @@ pub enum Error {
         now: Timestamp,
     },
     #[error(
-        "this machine's clock went back: it is {now}, and was {before} when the repository was read last; set the clock"
+        "this machine's clock went back: it is {now}, and {before} has passed already; set the clock, or remove {} if that time was wrong", path.display()
     )]
-    ClockWentBack { now: Timestamp, before: Timestamp },
+    ClockWentBack {
+        now: Timestamp,
+        before: Timestamp,
+        path: PathBuf,
+    },
+    #[error(
+        "what this node remembers of the repository is damaged, {}: {problem}; restore it from a copy, or remove {}: the node then trusts the root of its image again, and no longer knows which keys were revoked and what was newest", path.display(), dir.display()
+    )]
+    KeptMetadata {
+        dir: PathBuf,
+        path: PathBuf,
+        problem: String,
+    },
     #[error("cannot keep what is known about the repository in {}", path.display())]
     KeepMetadata {
         path: PathBuf,
@@ -150,7 +154,14 @@ pub enum Error {
     ParseDocument {
         document: String,
         url: Box<Url>,
-        source: serde_json::Error,
+        source: ServerText,
+    },
+    #[error("{document} at {url} lists {found} releases, at most {limit} are allowed{MEND}")]
+    TooManyReleases {
+        document: String,
+        url: Box<Url>,
+        found: usize,
+        limit: usize,
     },
     #[error(
         "{document} at {url} has schema {schema}, this program knows only 1: update through an older release first"
@@ -164,7 +175,7 @@ pub enum Error {
     WrongDocument {
         document: String,
         url: Box<Url>,
-        found: String,
+        found: ServerText,
     },
 
     // Payload
@@ -333,6 +344,7 @@ impl Error {
             Self::Connect { .. }
             | Self::ClockWentBack { .. }
             | Self::KeepMetadata { .. }
+            | Self::KeptMetadata { .. }
             | Self::Sink { .. }
             | Self::Publish { .. }
             | Self::MakeKey => Who::Environment,
@@ -352,6 +364,14 @@ fn list(failures: &[Error]) -> String {
     let told =
         numbered.map(|(number, error)| format!("({number}) {}", acl_host::error::chain(error)));
     told.collect::<Vec<_>>().join("; ")
+}
+
+/// Who else may be at fault when a signature does not hold.
+fn foreign(problem: &MetadataProblem) -> &'static str {
+    match problem {
+        MetadataProblem::Signature(_) => ", or the trusted root is another publisher's",
+        _ => "",
+    }
 }
 
 /// What to do about an index; one of a newer form says it itself.

@@ -20,6 +20,7 @@ pub mod error;
 pub mod manifest;
 pub mod payload;
 pub mod repository;
+pub mod server_text;
 pub mod trust;
 pub mod version;
 

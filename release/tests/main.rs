@@ -7,6 +7,7 @@
     reason = "what the tests share is test code too"
 )]
 
+mod forge;
 mod freshness;
 mod mirrors;
 mod network;
@@ -14,8 +15,11 @@ mod payload;
 mod program;
 mod proxy;
 mod publish;
+mod remembered;
 mod requests;
 mod reuse;
+mod revocations;
+mod roles;
 mod server;
 mod site;
 mod tamper;

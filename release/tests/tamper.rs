@@ -16,7 +16,7 @@ async fn metadata_is_refused(site: &Site, file: &str, role: &str, step: usize) {
     let length = std::fs::read(&path).unwrap().len();
     for at in (0..length).step_by(step) {
         flip(&path, at);
-        let opened = site.open("node").await;
+        let opened = async { site.open("node").await?.channel(&stable()).await }.await;
         assert!(
             opened
                 .as_ref()

@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::manifest::Form;
 use crate::payload::frame;
 use crate::payload::way::Way;
+use crate::server_text::ServerText;
 
 /// The form of the document that this code writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -47,7 +48,7 @@ pub enum IndexProblem {
     Decompress(#[source] std::io::Error),
     /// Not the JSON of an index.
     #[error("it is not an index")]
-    Parse(#[source] serde_json::Error),
+    Parse(#[source] ServerText),
     /// Written by a newer publisher.
     #[error(
         "its schema is {0}, this program knows {SCHEMA}: update through an older release first"
@@ -112,7 +113,8 @@ impl Index {
     /// [`IndexProblem`]: what does not fit.
     pub fn parse(bytes: &[u8], form: &Form) -> Result<Self, IndexProblem> {
         let plain = decompress(bytes, LARGEST).map_err(IndexProblem::Decompress)?;
-        let index: Self = serde_json::from_slice(&plain).map_err(IndexProblem::Parse)?;
+        let index: Self =
+            serde_json::from_slice(&plain).map_err(|error| IndexProblem::Parse(error.into()))?;
         index.check(form)?;
         Ok(index)
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::manifest::ArtifactPatch;
 use crate::payload::frame::{self, LONGEST_FRAME, LONGEST_REFERENCE};
 use crate::payload::index::{Index, decompress};
+use crate::server_text::ServerText;
 
 /// The form of the document that this code writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -51,7 +52,7 @@ pub enum PatchProblem {
     Decompress(#[source] std::io::Error),
     /// Not the JSON of a patch.
     #[error("it is not a patch")]
-    Parse(#[source] serde_json::Error),
+    Parse(#[source] ServerText),
     /// Written by a newer publisher.
     #[error("its schema is {0}, this program knows {SCHEMA}")]
     Schema(u32),
@@ -95,7 +96,8 @@ impl Patch {
         index: &Index,
     ) -> Result<Self, PatchProblem> {
         let plain = decompress(bytes, LARGEST).map_err(PatchProblem::Decompress)?;
-        let patch: Self = serde_json::from_slice(&plain).map_err(PatchProblem::Parse)?;
+        let patch: Self =
+            serde_json::from_slice(&plain).map_err(|error| PatchProblem::Parse(error.into()))?;
         if patch.schema != SCHEMA {
             return Err(PatchProblem::Schema(patch.schema));
         }

@@ -12,10 +12,17 @@ use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest};
 use crate::repository::http::Http;
 use crate::repository::sources::{Sources, join};
+use crate::server_text::ServerText;
 use crate::version::Version;
 
-/// No document is longer, whatever its metadata says.
-const LARGEST: u64 = 16 * 1024 * 1024;
+/// The longest document of a channel that is read, in bytes: [`channel::MOST_RELEASES`] and their conditions.
+pub(crate) const LONGEST_CHANNEL: u64 = 512 * 1024;
+
+/// The longest manifest that is read, in bytes; a package takes some 100.
+pub(crate) const LONGEST_MANIFEST: u64 = 1024 * 1024;
+
+/// The longest name of an image or architecture that is read, in bytes.
+const LONGEST_NAME: usize = 64;
 
 /// The file of a target in a repository with consistent snapshots: `DIR/<digest>.NAME` (TUF 1.0 §6.2).
 pub(crate) fn consistent(target: &str, digest: &Digest) -> String {
@@ -44,22 +51,29 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Fetches a target from the first address that has what its metadata says.
+    /// Fetches a target of at most `longest` bytes from the first address that has what its metadata says.
     pub(crate) async fn fetch(
         http: &Http,
         sources: &Sources,
         name: &str,
         target: &Target,
+        longest: u64,
     ) -> Result<Self> {
-        let ask = async |base: &Url| Self::fetch_from(http, base, name, target).await;
+        let ask = async |base: &Url| Self::fetch_from(http, base, name, target, longest).await;
         sources.first(http.patience(), ask).await
     }
 
-    async fn fetch_from(http: &Http, base: &Url, name: &str, target: &Target) -> Result<Self> {
+    async fn fetch_from(
+        http: &Http,
+        base: &Url,
+        name: &str,
+        target: &Target,
+        longest: u64,
+    ) -> Result<Self> {
         let document = name.to_owned();
         let expected = digest_of(target).unwrap_or_else(|| [0; 32].into());
         let url = join(base, &format!("targets/{}", consistent(name, &expected)))?;
-        let bytes = http.document(&url, target.length.min(LARGEST)).await?;
+        let bytes = http.document(&url, target.length.min(longest)).await?;
         let found = Digest::of(&bytes);
         if found != expected {
             return Err(Error::DocumentDigest {
@@ -78,9 +92,24 @@ impl Document {
 
     /// The channel's document.
     pub(crate) fn channel(self, name: &ChannelName) -> Result<Channel> {
-        let channel: Channel = self.parse(channel::SCHEMA)?;
+        let mut channel: Channel = self.parse(channel::SCHEMA)?;
         if channel.name != *name {
-            return Err(self.wrong(format!("channel {}", channel.name)));
+            return Err(self.wrong(&format!("channel {}", channel.name)));
+        }
+        if channel.releases.len() > channel::MOST_RELEASES {
+            return Err(Error::TooManyReleases {
+                document: self.name,
+                url: self.url.into(),
+                found: channel.releases.len(),
+                limit: channel::MOST_RELEASES,
+            });
+        }
+        for reason in channel
+            .releases
+            .iter_mut()
+            .flat_map(|offer| &mut offer.withdrawn)
+        {
+            *reason = ServerText::new(reason).to_string();
         }
         Ok(channel)
     }
@@ -89,10 +118,11 @@ impl Document {
     pub(crate) fn manifest(self, version: &Version, arch: &str) -> Result<Manifest> {
         let manifest: Manifest = self.parse(manifest::SCHEMA)?;
         if manifest.version != *version || manifest.arch != arch {
-            return Err(self.wrong(format!(
-                "release {} for {}",
-                manifest.version, manifest.arch
-            )));
+            let found = format!("release {} for {}", manifest.version, manifest.arch);
+            return Err(self.wrong(&found));
+        }
+        if manifest.image_id.len() > LONGEST_NAME {
+            return Err(self.wrong(&format!("of the image {}", manifest.image_id)));
         }
         Ok(manifest)
     }
@@ -103,10 +133,10 @@ impl Document {
         struct Form {
             schema: u32,
         }
-        let unclear = |source| Error::ParseDocument {
+        let unclear = |source: serde_json::Error| Error::ParseDocument {
             document: self.name.clone(),
             url: self.url.clone().into(),
-            source,
+            source: source.into(),
         };
         let Form { schema } = serde_json::from_slice(&self.bytes).map_err(unclear)?;
         if schema != known {
@@ -119,11 +149,11 @@ impl Document {
         serde_json::from_slice(&self.bytes).map_err(unclear)
     }
 
-    fn wrong(self, found: String) -> Error {
+    fn wrong(self, found: &str) -> Error {
         Error::WrongDocument {
             document: self.name,
             url: self.url.into(),
-            found,
+            found: ServerText::new(found),
         }
     }
 }

@@ -136,7 +136,7 @@ impl Http {
         let came = came.map_err(|source| Error::Transfer {
             url: url.clone().into(),
             position,
-            source: source.without_url(),
+            source: source.without_url().into(),
         })?;
         let length = came.as_ref().map_or(0, Bytes::len);
         match tempo.too_slow(begun.elapsed(), length as u64, self.patience.read) {
@@ -183,7 +183,7 @@ pub(crate) fn is_busy(status: StatusCode) -> bool {
 /// A request that got no answer: nobody there, or a connection that broke.
 fn unanswered(url: &Url, position: u64, source: reqwest::Error) -> Error {
     let (url, connected) = (url.clone().into(), !source.is_connect());
-    let source = source.without_url();
+    let source = source.without_url().into();
     if connected {
         Error::Transfer {
             url,

@@ -1,129 +1,312 @@
-//! What a node remembers of a repository: the newest metadata it has seen, so that older metadata is recognised.
+//! What a node remembers of repositories, durably: the trust store of the TUF client.
 //!
-//! tough writes its datastore in place. It gets a copy, and what it leaves there replaces ours file by file,
-//! durably, only once everything was found good: a power cut cannot make a node forget.
+//! ```text
+//! <SHA-256 of the root that was shipped first>/   one publisher
+//!     N.root.json                                 every root that was verified, since that one
+//!     timestamp.root-N.json, snapshot.root-N.json the newest that were verified, and under which root
+//! time                                            a time that was known to be right
+//! ```
+//!
+//! Each file is written when it was verified, whatever happens to the next one, and is never replaced by an older one.
+//! The version of the root in a name tells also after a power cut whether the keys have changed since. Nothing of
+//! this is made anew in silence: a file that cannot be understood is an error, since without it a server could take back what
+//! the node has seen.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use acl_host::file;
-use tempfile::TempDir;
-use tough::schema::{Root, Signed};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tough::schema::{Role, Root, Signed};
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::trust::metadata::parse;
+use crate::trust::root_chain::{Chain, self_signed};
 
-/// The digest of the trusted root from which the kept root descends.
-const ANCESTOR: &str = "ancestor";
+/// Held while something is changed: `acl-updated once` may run beside the agent.
+const LOCK: &str = ".lock";
 
-/// How the names of copies begin.
-const COPY: &str = ".copy-";
+/// The file with the time.
+const TIME: &str = "time";
 
-/// The directory with what is remembered.
-#[derive(Debug)]
+/// The directory of what is remembered, and within it that of the publisher whose root was shipped.
+#[derive(Debug, Clone)]
 pub(crate) struct Kept {
     dir: PathBuf,
-    trusted: Vec<u8>,
+    publisher: PathBuf,
 }
+
+/// A role other than root that is remembered.
+pub(crate) trait Online: Role + Serialize + DeserializeOwned {}
+
+impl Online for tough::schema::Timestamp {}
+impl Online for tough::schema::Snapshot {}
 
 impl Kept {
-    /// Opens, or makes, the directory. `trusted` is the root that the operator trusts.
-    pub(crate) fn open(dir: &Path, trusted: &[u8]) -> Result<Self> {
-        parse_root(trusted).map_err(|problem| Error::TrustedRoot { problem })?;
-        std::fs::create_dir_all(dir).map_err(failed(dir))?;
-        sweep(dir)?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            trusted: trusted.to_owned(),
-        })
-    }
-
-    /// The root to begin with: the newest that is known to descend from the trusted one. Beginning with the trusted
-    /// one each time would let a server keep back the news that a key was revoked.
-    pub(crate) fn root(&self) -> Vec<u8> {
-        let kept = std::fs::read(self.dir.join("root.json")).unwrap_or_default();
-        if self.descends(&kept) {
-            kept
-        } else {
-            self.trusted.clone()
-        }
-    }
-
-    fn descends(&self, kept: &[u8]) -> bool {
-        let (Ok(kept), Ok(trusted)) = (parse_root(kept), parse_root(&self.trusted)) else {
-            return false;
+    /// Opens, or makes, the directory, and finds the publisher of `shipped`, the root that the operator trusts.
+    ///
+    /// # Errors
+    /// [`Error::TrustedRoot`] before anything is changed; [`Error::KeptMetadata`], [`Error::KeepMetadata`],
+    /// [`Error::Host`].
+    pub(crate) fn open(dir: &Path, shipped: &[u8]) -> Result<Self> {
+        let root = self_signed(shipped).map_err(|problem| Error::TrustedRoot {
+            problem: problem.to_string(),
+        })?;
+        make_dir(dir)?;
+        let _lock = lock(dir)?;
+        let publisher = match publisher_of(dir, &root)? {
+            Some(known) => known,
+            None => dir.join(Digest::of(shipped).to_string()),
         };
-        let ancestor = std::fs::read_to_string(self.dir.join(ANCESTOR)).unwrap_or_default();
-        let same_ancestor = ancestor.trim() == Digest::of(&self.trusted).to_string();
-        kept.signed.version > trusted.signed.version
-            && (same_ancestor || trusted.signed.verify_role(&kept).is_ok())
-    }
-
-    /// A copy that may be written to.
-    pub(crate) fn copy(&self) -> Result<TempDir> {
-        let copy = tempfile::Builder::new().prefix(COPY).tempdir_in(&self.dir);
-        let copy = copy.map_err(failed(&self.dir))?;
-        for (name, path) in files(&self.dir)? {
-            std::fs::copy(&path, copy.path().join(name)).map_err(failed(&path))?;
+        make_dir(&publisher)?;
+        let dir = dir.to_owned();
+        let kept = Self { dir, publisher };
+        kept.sweep()?;
+        let newest = kept.chain()?.newest().map(|root| root.signed.version);
+        if newest.is_none_or(|newest| root.signed.version > newest) {
+            kept.write_root(root.signed.version.get(), shipped)?;
         }
-        Ok(copy)
+        kept.forget_rotated()?;
+        Ok(kept)
     }
 
-    /// Remembers what the copy holds.
-    pub(crate) fn keep(&self, copy: TempDir) -> Result<()> {
-        for (name, path) in files(copy.path())? {
-            let bytes = std::fs::read(&path).map_err(failed(&path))?;
-            let kept = self.dir.join(name);
-            if std::fs::read(&kept).ok().as_deref() != Some(&bytes) {
-                file::write(&kept, &bytes)?;
+    /// The newest root.
+    pub(crate) fn root(&self) -> Result<Signed<Root>> {
+        let newest = self.chain()?.newest().cloned();
+        newest.ok_or_else(|| self.damaged(&self.publisher, "it holds no root.json"))
+    }
+
+    /// Remembers the root that follows the newest; what its keys no longer vouch for is forgotten (TUF §5.3.8, §5.3.11).
+    pub(crate) fn keep_root(&self, version: u64, bytes: &[u8]) -> Result<()> {
+        let _lock = lock(&self.dir)?;
+        self.write_root(version, bytes)?;
+        self.forget_rotated()
+    }
+
+    /// The newest timestamp or snapshot, if one was seen since its keys changed.
+    pub(crate) fn newest<T: Online>(&self) -> Result<Option<Signed<T>>> {
+        let kind = T::TYPE.to_string();
+        let Some((under, path)) = self.online(&kind)?.pop() else {
+            return Ok(None);
+        };
+        let signed: Signed<T> = parse(&kind, &file::read(&path)?)
+            .map_err(|problem| self.damaged(&path, &problem.to_string()))?;
+        let chain = self.chain()?;
+        let root = chain.get(under).or(chain.newest());
+        match root.map(|root| root.signed.verify_role(&signed)) {
+            Some(Ok(())) => Ok(Some(signed)),
+            _ => Err(self.damaged(&path, "its signature does not hold")),
+        }
+    }
+
+    /// Remembers a timestamp or snapshot, unless the one that is known is as new (TUF §5.4.5, §5.5.7).
+    pub(crate) fn keep<T: Online>(&self, root: &Root, role: &Signed<T>) -> Result<()> {
+        let _lock = lock(&self.dir)?;
+        let known = self.newest::<T>()?;
+        if known.is_some_and(|known| known.signed.version() >= role.signed.version()) {
+            return Ok(());
+        }
+        let kind = T::TYPE.to_string();
+        let bytes = serde_json::to_vec(role).map_err(|source| Error::Serialize {
+            document: kind.clone(),
+            source,
+        })?;
+        let path = self
+            .publisher
+            .join(format!("{kind}.root-{}.json", root.version));
+        file::write(&path, &bytes)?;
+        let older = self
+            .online(&kind)?
+            .into_iter()
+            .filter(|(_, old)| *old != path);
+        for (_, old) in older {
+            file::remove(old)?;
+        }
+        Ok(())
+    }
+
+    /// A time that was known to be right, and has passed therefore.
+    pub(crate) fn time(&self) -> Result<Option<Timestamp>> {
+        let path = self.time_path();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => match text.trim().parse() {
+                Ok(time) => Ok(Some(time)),
+                Err(_) => Err(self.damaged(&path, "it holds no time")),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed(&path)(source)),
+        }
+    }
+
+    /// Remembers a time, unless a later one is known.
+    pub(crate) fn keep_time(&self, now: Timestamp) -> Result<()> {
+        let _lock = lock(&self.dir)?;
+        if self.time()?.is_some_and(|known| known >= now) {
+            return Ok(());
+        }
+        Ok(file::write(
+            self.time_path(),
+            format!("{now}\n").as_bytes(),
+        )?)
+    }
+
+    /// Where the time is.
+    pub(crate) fn time_path(&self) -> PathBuf {
+        self.dir.join(TIME)
+    }
+
+    fn chain(&self) -> Result<Chain> {
+        read_chain(&self.dir, &self.publisher)
+    }
+
+    fn write_root(&self, version: u64, bytes: &[u8]) -> Result<()> {
+        Ok(file::write(
+            self.publisher.join(format!("{version}.root.json")),
+            bytes,
+        )?)
+    }
+
+    /// Removes what was signed by keys for timestamp and snapshot that a later root changed, so that versions that a thief
+    /// made high do not count.
+    fn forget_rotated(&self) -> Result<()> {
+        let chain = self.chain()?;
+        for kind in ["timestamp", "snapshot"] {
+            for (under, path) in self.online(kind)? {
+                if chain.has_rotated_since(under) {
+                    file::remove(path)?;
+                }
             }
         }
-        let ancestor = format!("{}\n", Digest::of(&self.trusted));
-        Ok(file::write(self.dir.join(ANCESTOR), ancestor.as_bytes())?)
+        Ok(())
     }
-}
 
-/// A root that is signed as it demands itself, or what is wrong with it.
-fn parse_root(bytes: &[u8]) -> Result<Signed<Root>, String> {
-    let root: Signed<Root> = serde_json::from_slice(bytes)
-        .map_err(|source| format!("is not TUF metadata ({source})"))?;
-    root.signed
-        .verify_role(&root)
-        .map_err(|source| format!("is not signed by its own keys ({source})"))?;
-    Ok(root)
-}
+    /// The files of a role other than root, with the version of the root that each was verified under; the newest last.
+    fn online(&self, kind: &str) -> Result<Vec<(u64, PathBuf)>> {
+        let mut found = numbered(&self.publisher, &format!("{kind}.root-"), ".json")?;
+        found.sort();
+        Ok(found)
+    }
 
-/// Removes the copies of readers that were killed. One that is still at work, because `acl-updated once` was run beside
-/// the agent, fails and tries again; each has a copy of its own, so none keeps what another has not found good.
-fn sweep(dir: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(dir).map_err(failed(dir))? {
-        let entry = entry.map_err(failed(dir))?;
-        if entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(COPY.as_bytes())
+    /// Removes what interrupted writes left, and what older versions of this program remembered in another form.
+    fn sweep(&self) -> Result<()> {
+        for path in file::list(&self.dir)?
+            .into_iter()
+            .chain(file::list(&self.publisher)?)
         {
-            let path = entry.path();
-            std::fs::remove_dir_all(&path).map_err(failed(&path))?;
+            let name = name_of(&path);
+            let removed = if name.starts_with(".copy-") && path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else if is_of_old_form(name) || (name.starts_with('.') && name.ends_with(".new")) {
+                std::fs::remove_file(&path)
+            } else {
+                Ok(())
+            };
+            removed.map_err(failed(&path))?;
         }
+        Ok(())
     }
-    Ok(())
+
+    fn damaged(&self, path: &Path, problem: &str) -> Error {
+        damaged(&self.dir, path, problem)
+    }
 }
 
-/// The metadata in a directory: names and paths.
-fn files(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed(dir))? {
-        let path = entry.map_err(failed(dir))?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default()
-            .to_owned();
-        if name.ends_with(".json") && !name.starts_with('.') {
-            found.push((name, path));
+/// Runs work on files away from the asynchronous runtime.
+pub(crate) async fn blocking<T: Send + 'static>(
+    kept: &Kept,
+    work: impl FnOnce(&Kept) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (path, kept) = (kept.dir.clone(), kept.clone());
+    let done = tokio::task::spawn_blocking(move || work(&kept)).await;
+    done.map_err(|error| failed(&path)(error.into()))?
+}
+
+/// The directory of the publisher that a root belongs to; of several, the one that has seen the newest root.
+fn publisher_of(dir: &Path, root: &Signed<Root>) -> Result<Option<PathBuf>> {
+    let mut known = Vec::new();
+    for path in file::list(dir)? {
+        if !path.is_dir() || name_of(&path).parse::<Digest>().is_err() {
+            continue;
+        }
+        let chain = read_chain(dir, &path)?;
+        if chain.knows(root) {
+            known.push((chain.newest().map(|root| root.signed.version), path));
         }
     }
-    Ok(found)
+    Ok(known.into_iter().max().map(|(_, path)| path))
+}
+
+fn read_chain(dir: &Path, publisher: &Path) -> Result<Chain> {
+    let mut roots = Vec::new();
+    for (version, path) in numbered(publisher, "", ".root.json")? {
+        let root = self_signed(&file::read(&path)?)
+            .map_err(|problem| damaged(dir, &path, &problem.to_string()))?;
+        if root.signed.version.get() != version {
+            let problem = format!("it is version {}", root.signed.version);
+            return Err(damaged(dir, &path, &problem));
+        }
+        roots.push(root);
+    }
+    Chain::new(roots).map_err(|version| {
+        let path = publisher.join(format!("{version}.root.json"));
+        damaged(dir, &path, "the root before it did not sign it")
+    })
+}
+
+/// The files in a directory whose names are a number between two texts.
+fn numbered(dir: &Path, before: &str, after: &str) -> Result<Vec<(u64, PathBuf)>> {
+    let number = |path: &Path| {
+        let name = name_of(path).strip_prefix(before)?.strip_suffix(after)?;
+        name.parse().ok()
+    };
+    let files = file::list(dir)?.into_iter();
+    Ok(files
+        .filter_map(|path| Some((number(&path)?, path)))
+        .collect())
+}
+
+/// Whether a file was tough's, in whose datastore everything lay in one directory.
+fn is_of_old_form(name: &str) -> bool {
+    let ours = name.contains(".root") && name.ends_with(".json") && name != "root.json";
+    name == "ancestor" || (name.ends_with(".json") && !ours)
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
+}
+
+/// Makes a directory whose name is durable.
+fn make_dir(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path).map_err(failed(path))?;
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    Ok(file::sync_dir(parent.unwrap_or(Path::new(".")))?)
+}
+
+/// Waits for another process that changes the directory: it does so for the time of a write.
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join(LOCK);
+    let open = File::options().create(true).append(true).open(&path);
+    let lock = open.map_err(failed(&path))?;
+    lock.lock().map_err(failed(&path))?;
+    Ok(lock)
+}
+
+fn damaged(dir: &Path, path: &Path, problem: &str) -> Error {
+    Error::KeptMetadata {
+        dir: dir.to_owned(),
+        path: path.to_owned(),
+        problem: problem.to_owned(),
+    }
 }
 
 fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error {

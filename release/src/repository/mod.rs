@@ -14,4 +14,4 @@ pub mod refresh;
 pub mod serve;
 pub mod sources;
 pub mod store;
-mod transport;
+mod update;

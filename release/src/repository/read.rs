@@ -1,28 +1,30 @@
 //! A node's view of a repository: nothing that comes out of here is unverified, expired or older than what was
 //! seen before.
 //!
-//! tough checks signatures, thresholds, digests and versions (TUF 1.0 §5). Expiry is checked here, right behind it
-//! and before anything is handed out or remembered, against the clock that was passed in; and a channel that this
-//! node does not follow may expire without harm.
+//! [`update`](super::update) verifies the metadata, [`kept`](super::kept) remembers it. Expiry is compared at each look with
+//! the clock that was passed in, and with nothing else. A channel that this node does not follow may be expired or
+//! bad without harm.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use acl_host::clock::Clock;
-use jiff::Timestamp;
-use tough::{ExpirationEnforcement, RepositoryLoader};
+use jiff::SignedDuration;
 use url::Url;
 
 use crate::channel::{Channel, ChannelName};
 use crate::error::{Error, Result};
 use crate::manifest::{ArtifactPatch, Form, Manifest, Part};
-use crate::repository::documents::{Document, listed};
+use crate::repository::documents::{Document, LONGEST_CHANNEL, LONGEST_MANIFEST, listed};
 use crate::repository::fetch::Fetch;
 use crate::repository::http::Http;
-use crate::repository::kept::Kept;
-use crate::repository::sources::{Sources, join};
-use crate::repository::transport::{Recorder, role_of};
+use crate::repository::kept::{Kept, blocking};
+use crate::repository::sources::Sources;
+use crate::repository::update::{Update, Verified};
 use crate::version::Version;
+
+/// How far a clock may be behind a time that was right: clocks are set by small steps, too.
+const STEP: SignedDuration = SignedDuration::from_mins(1);
 
 /// A repository whose metadata was found good.
 #[derive(Debug)]
@@ -31,21 +33,21 @@ pub struct Repository {
     http: Http,
     clock: Arc<dyn Clock>,
     kept: Kept,
-    tuf: tough::Repository,
+    verified: Verified,
 }
 
 impl Repository {
     /// Reads and checks a repository's metadata.
     ///
     /// It is read from one of the addresses, whole: the first that has good metadata. `trusted_root` is the root.json
-    /// that the operator trusts; `datastore` a directory of this node that belongs to this repository alone, made when
-    /// missing.
+    /// that the operator trusts; `datastore` a directory of this node for what it remembers of repositories, made when
+    /// missing. `clock` is asked for every rule about freshness.
     ///
     /// # Errors
-    /// [`Error::TrustedRoot`] and [`Error::KeepMetadata`] before anything is fetched; [`Error::Connect`],
-    /// [`Error::Status`] and their like when the server cannot be read; [`Error::Metadata`] when a role is not signed
-    /// as it must be, damaged, or older than one seen before; [`Error::Expired`]; [`Error::Everywhere`] with all of
-    /// them when there are several addresses.
+    /// [`Error::TrustedRoot`], [`Error::KeepMetadata`], [`Error::KeptMetadata`] and [`Error::ClockWentBack`] before anything
+    /// is fetched; [`Error::Connect`], [`Error::Status`] and their like when the server cannot be read;
+    /// [`Error::Metadata`] when a role is not signed as it must be, damaged, or older than one seen before;
+    /// [`Error::Expired`]; [`Error::Everywhere`] with all of them when there are several addresses.
     pub async fn open(
         sources: Sources,
         trusted_root: &[u8],
@@ -53,61 +55,91 @@ impl Repository {
         http: Http,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let kept = Kept::open(datastore, trusted_root)?;
-        let tuf = load(&sources, &kept, &http, clock.as_ref()).await?;
+        let (dir, shipped) = (datastore.to_owned(), trusted_root.to_owned());
+        let kept = open_kept(dir, shipped).await?;
+        let verified = load(&sources, &kept, &http, clock.as_ref()).await?;
         Ok(Self {
             sources: Arc::new(sources),
             http,
             clock,
             kept,
-            tuf,
+            verified,
         })
     }
 
     /// Reads the metadata again: what was good a while ago may have expired or been replaced.
     ///
     /// # Errors
-    /// As [`Repository::open`]; what was known before stays.
+    /// As [`Repository::open`]; what was read before stays, but for what a newer root has revoked.
     pub async fn refresh(&mut self) -> Result<()> {
-        self.tuf = load(&self.sources, &self.kept, &self.http, self.clock.as_ref()).await?;
+        self.verified = load(&self.sources, &self.kept, &self.http, self.clock.as_ref()).await?;
         Ok(())
+    }
+
+    /// Whether the metadata that was read still holds now. Asks no server.
+    ///
+    /// # Errors
+    /// [`Error::Expired`] for one of the top-level roles; [`Error::ClockWentBack`], [`Error::KeptMetadata`].
+    pub fn check_fresh(&self) -> Result<()> {
+        check_clock(&self.kept, self.clock.as_ref())?;
+        self.at(self.sources.current())
+            .check_all_fresh(&self.verified)
+    }
+
+    /// Remembers the time of the clock, for a caller that knows it to be right, such as one whose clock is synchronised: a
+    /// clock that is set to an earlier time afterwards is refused ([`Error::ClockWentBack`]). Only a time at which the
+    /// metadata holds is remembered, so at most the expiry of the timestamp. Without this call no time is remembered.
+    ///
+    /// # Errors
+    /// As [`Repository::check_fresh`]; [`Error::KeepMetadata`], [`Error::Host`].
+    pub async fn remember_time(&self) -> Result<()> {
+        self.check_fresh()?;
+        let now = self.clock.now();
+        blocking(&self.kept, move |kept| kept.keep_time(now)).await
     }
 
     /// A channel's document, as signed by the channel's own role.
     ///
     /// # Errors
-    /// [`Error::NoChannel`]; [`Error::Expired`] for the channel's role; [`Error::DocumentDigest`] and its
-    /// neighbours when the document is not the signed one.
+    /// [`Error::NoChannel`] for one that the top-level targets role does not delegate to; [`Error::Expired`],
+    /// [`Error::Metadata`] for the channel's role; [`Error::DocumentDigest`] and its neighbours when the document
+    /// is not the signed one.
     pub async fn channel(&self, name: &ChannelName) -> Result<Channel> {
+        self.check_fresh()?;
         let missing = || Error::NoChannel {
             base: self.sources.current().clone().into(),
             channel: name.to_string(),
         };
-        let role = self
-            .tuf
-            .targets()
-            .signed
-            .delegated_targets(&name.role())
-            .map_err(|_not_found| missing())?;
-        self.fresh(&name.role(), role.signed.version.get(), role.signed.expires)?;
+        let name_of_role = name.role();
+        let ask = async |base: &Url| self.at(base).delegated(&self.verified, &name_of_role).await;
+        let role = self.sources.first(self.http.patience(), ask).await?;
+        let role = role.ok_or_else(missing)?;
         let target = listed(&role.signed, &name.target()).ok_or_else(missing)?;
-        Document::fetch(&self.http, &self.sources, &name.target(), target)
-            .await?
-            .channel(name)
+        Document::fetch(
+            &self.http,
+            &self.sources,
+            &name.target(),
+            target,
+            LONGEST_CHANNEL,
+        )
+        .await?
+        .channel(name)
     }
 
     /// A release's manifest, as signed by the targets role.
     ///
     /// # Errors
-    /// [`Error::NoRelease`]; [`Error::DocumentDigest`] and its neighbours when the document is not the signed one.
+    /// [`Error::NoRelease`]; [`Error::Expired`]; [`Error::DocumentDigest`] and its neighbours when the document is not the signed one.
     pub async fn manifest(&self, version: &Version, arch: &str) -> Result<Manifest> {
+        self.check_fresh()?;
         let name = Manifest::target(version, arch);
-        let target = listed(&self.tuf.targets().signed, &name).ok_or_else(|| Error::NoRelease {
-            base: self.sources.current().clone().into(),
-            version: version.clone(),
-            arch: arch.to_owned(),
-        })?;
-        Document::fetch(&self.http, &self.sources, &name, target)
+        let target =
+            listed(&self.verified.targets.signed, &name).ok_or_else(|| Error::NoRelease {
+                base: self.sources.current().clone().into(),
+                version: version.clone(),
+                arch: arch.to_owned(),
+            })?;
+        Document::fetch(&self.http, &self.sources, &name, target, LONGEST_MANIFEST)
             .await?
             .manifest(version, arch)
     }
@@ -126,135 +158,49 @@ impl Repository {
         Fetch::open(self.http.clone(), self.sources.clone(), part, form, patch).await
     }
 
-    fn fresh(&self, role: &str, version: u64, expires: Timestamp) -> Result<()> {
-        check_fresh(
-            self.sources.current(),
-            role,
-            &format!("{version}.{role}.json"),
-            expires,
-            self.clock.now(),
-        )
+    fn at<'a>(&'a self, base: &'a Url) -> Update<'a> {
+        Update {
+            base,
+            http: &self.http,
+            kept: &self.kept,
+            clock: self.clock.as_ref(),
+        }
     }
+}
+
+async fn open_kept(dir: PathBuf, shipped: Vec<u8>) -> Result<Kept> {
+    let path = dir.clone();
+    let opened = tokio::task::spawn_blocking(move || Kept::open(&dir, &shipped)).await;
+    opened.map_err(|error| Error::KeepMetadata {
+        path,
+        source: error.into(),
+    })?
 }
 
 /// The metadata of the first address where it is good.
-async fn load(
-    sources: &Sources,
-    kept: &Kept,
-    http: &Http,
-    clock: &dyn Clock,
-) -> Result<tough::Repository> {
-    let ask = async |base: &Url| load_from(base, kept, http, clock).await;
+async fn load(sources: &Sources, kept: &Kept, http: &Http, clock: &dyn Clock) -> Result<Verified> {
+    check_clock(kept, clock)?;
+    let ask = async |base: &Url| {
+        let update = Update {
+            base,
+            http,
+            kept,
+            clock,
+        };
+        update.run().await
+    };
     sources.first(http.patience(), ask).await
 }
 
-/// One whole reading of the metadata. What one address gave is remembered only when all of it is good.
-async fn load_from(
-    base: &Url,
-    kept: &Kept,
-    http: &Http,
-    clock: &dyn Clock,
-) -> Result<tough::Repository> {
-    let recorder = Recorder::new(http.clone());
-    let copy = kept.copy()?;
-    let root = kept.root();
-    let metadata = join(base, "metadata/")?;
-    let tuf = RepositoryLoader::new(&root, metadata.clone(), join(base, "targets/")?)
-        .transport(recorder.clone())
-        .datastore(copy.path())
-        // tough would ask the system's clock; `check_all_fresh` asks ours.
-        .expiration_enforcement(ExpirationEnforcement::Unsafe)
-        .load()
-        .await
-        .map_err(|error| explain(error, &recorder, metadata))?;
-    check_all_fresh(base, &tuf, clock.now())?;
-    kept.keep(copy)?;
-    Ok(tuf)
-}
-
-/// The four top-level roles must not have expired.
-fn check_all_fresh(base: &Url, tuf: &tough::Repository, now: Timestamp) -> Result<()> {
-    let (root, snapshot, targets) = (
-        &tuf.root().signed,
-        &tuf.snapshot().signed,
-        &tuf.targets().signed,
-    );
-    check_fresh(
-        base,
-        "root",
-        &format!("{}.root.json", root.version),
-        root.expires,
-        now,
-    )?;
-    check_fresh(
-        base,
-        "timestamp",
-        "timestamp.json",
-        tuf.timestamp().signed.expires,
-        now,
-    )?;
-    check_fresh(
-        base,
-        "snapshot",
-        &format!("{}.snapshot.json", snapshot.version),
-        snapshot.expires,
-        now,
-    )?;
-    check_fresh(
-        base,
-        "targets",
-        &format!("{}.targets.json", targets.version),
-        targets.expires,
-        now,
-    )
-}
-
-fn check_fresh(
-    base: &Url,
-    role: &str,
-    file: &str,
-    expired: Timestamp,
-    now: Timestamp,
-) -> Result<()> {
-    if now <= expired {
-        return Ok(());
-    }
-    Err(Error::Expired {
-        role: role.to_owned(),
-        url: join(base, &format!("metadata/{file}"))?.into(),
-        expired,
-        now,
-    })
-}
-
-/// tough's error as one of ours: which role, at which address, and whose fault.
-fn explain(error: tough::error::Error, recorder: &Recorder, metadata: Url) -> Error {
-    let last = recorder.take();
-    match (error, last.failure) {
-        (tough::error::Error::Transport { .. }, Some(failure)) => failure,
-        (
-            tough::error::Error::SystemTimeSteppedBackward {
-                sys_time,
-                latest_known_time,
-            },
-            _,
-        ) => Error::ClockWentBack {
-            now: sys_time,
-            before: latest_known_time,
-        },
-        (
-            tough::error::Error::DatastoreCreate { path, source, .. }
-            | tough::error::Error::DatastoreOpen { path, source, .. }
-            | tough::error::Error::DatastoreRemove { path, source, .. },
-            _,
-        ) => Error::KeepMetadata { path, source },
-        (error, _) => {
-            let url = last.url.unwrap_or(metadata);
-            Error::Metadata {
-                role: role_of(&url),
-                url: url.into(),
-                source: Box::new(error),
-            }
-        }
+/// A clock that is behind a time that was right would take what has expired.
+fn check_clock(kept: &Kept, clock: &dyn Clock) -> Result<()> {
+    let now = clock.now();
+    match kept.time()? {
+        Some(before) if before.duration_since(now) > STEP => Err(Error::ClockWentBack {
+            now,
+            before,
+            path: kept.time_path(),
+        }),
+        _ => Ok(()),
     }
 }

@@ -17,6 +17,7 @@ use crate::channel::ChannelName;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::trust::keys::Key;
+use crate::trust::metadata::longest;
 
 /// The version of the specification that the metadata follows; tough reads no other.
 pub const SPEC: &str = "1.0.0";
@@ -67,7 +68,7 @@ pub fn expiry(now: Timestamp, life: &Span) -> Result<Timestamp> {
 /// Signs a role; the bytes are what is published.
 ///
 /// # Errors
-/// [`Error::Sign`], [`Error::KeyCommand`].
+/// [`Error::Sign`], also for one that is longer than readers take; [`Error::KeyCommand`].
 pub fn sign<T: Serialize>(name: &str, role: T, keys: &[&Key]) -> Result<(Signed<T>, Vec<u8>)> {
     let fault = |problem: String| Error::Sign {
         role: name.to_owned(),
@@ -93,6 +94,12 @@ pub fn sign<T: Serialize>(name: &str, role: T, keys: &[&Key]) -> Result<(Signed<
     let mut bytes =
         serde_json::to_vec_pretty(&signed).map_err(|source| fault(source.to_string()))?;
     bytes.push(b'\n');
+    let (length, longest) = (bytes.len() as u64, longest(name));
+    if length > longest {
+        return Err(fault(format!(
+            "it is {length} bytes long, and readers take {longest} at most"
+        )));
+    }
     Ok((signed, bytes))
 }
 
@@ -198,6 +205,19 @@ fn hashes(bytes: &[u8]) -> Hashes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_reader_would_take_is_not_signed() {
+        let role = |length| sign("snapshot", "x".repeat(length), &[]);
+        // The quotes, what is around them, and the line's end.
+        let around = role(0).unwrap().1.len();
+        assert_eq!(role(65_536 - around).unwrap().1.len(), 65_536);
+        assert_eq!(
+            role(65_537 - around).unwrap_err().to_string(),
+            "the TUF metadata of role snapshot cannot be signed: it is 65537 bytes long, and readers take 65536 at most"
+        );
+        assert_eq!(longest("targets"), 4 * 1024 * 1024);
+    }
 
     #[test]
     fn expiries_are_whole_seconds() {

@@ -134,7 +134,7 @@ fn range_size(headers: &HeaderMap, url: &Url, wanted: &Range<u64>) -> Result<u64
     parse().ok_or_else(|| Error::WrongRange {
         url: url.clone().into(),
         asked: wanted.start,
-        answer: answer.to_owned(),
+        answer: answer.into(),
     })
 }
 

@@ -1,0 +1,101 @@
+//! The chain of roots: each is signed by the keys of the one before it (TUF 1.0 §5.3). Pure.
+//!
+//! A root that an image ships begins a chain, or is a member of one that is known. A known chain is used from its newest
+//! root on, so that its version never decreases: the keys that a newer root revoked stay revoked, also after a rollback to
+//! an image that ships an older root.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tough::schema::decoded::{Decoded, Hex};
+use tough::schema::{RoleType, Root, Signed};
+
+use super::metadata::{MetadataProblem, check_version, parse, signed};
+
+/// Reads a root that must be signed by its own keys.
+pub(crate) fn self_signed(bytes: &[u8]) -> Result<Signed<Root>, MetadataProblem> {
+    let root: Signed<Root> = parse("root", bytes)?;
+    signed(root.signed.verify_role(&root))?;
+    Ok(root)
+}
+
+/// Reads the root that follows `newest`: signed by the keys of both, and the next version (TUF §5.3.4, §5.3.5).
+pub(crate) fn following(newest: &Root, bytes: &[u8]) -> Result<Signed<Root>, MetadataProblem> {
+    let root: Signed<Root> = parse("root", bytes)?;
+    signed(newest.verify_role(&root))?;
+    signed(root.signed.verify_role(&root))?;
+    check_version(
+        root.signed.version.get(),
+        newest.version.get().saturating_add(1),
+    )?;
+    Ok(root)
+}
+
+/// The roots of one publisher that a node has verified, by their versions.
+#[derive(Debug, Default)]
+pub(crate) struct Chain(BTreeMap<u64, Signed<Root>>);
+
+impl Chain {
+    /// A chain of roots that are signed by their own keys.
+    ///
+    /// # Errors
+    /// The version of a root that the one before it did not sign.
+    pub(crate) fn new(roots: impl IntoIterator<Item = Signed<Root>>) -> Result<Self, u64> {
+        let roots = roots.into_iter();
+        let roots: BTreeMap<_, _> = roots
+            .map(|root| (root.signed.version.get(), root))
+            .collect();
+        for (version, root) in &roots {
+            // A shipped root may be some versions ahead of the chain.
+            let before = version.checked_sub(1).and_then(|before| roots.get(&before));
+            if before.is_some_and(|before| before.signed.verify_role(root).is_err()) {
+                return Err(*version);
+            }
+        }
+        Ok(Self(roots))
+    }
+
+    /// The newest root.
+    pub(crate) fn newest(&self) -> Option<&Signed<Root>> {
+        self.0.values().next_back()
+    }
+
+    /// The root of a version.
+    pub(crate) fn get(&self, version: u64) -> Option<&Signed<Root>> {
+        self.0.get(&version)
+    }
+
+    /// Whether a root that the operator trusts is of this publisher: it is in the chain, signs one of its later roots, or
+    /// is signed by its newest.
+    pub(crate) fn knows(&self, shipped: &Signed<Root>) -> bool {
+        let version = shipped.signed.version.get();
+        let same = self
+            .get(version)
+            .is_some_and(|root| root.signed == shipped.signed);
+        let mut later = self.0.range(version.saturating_add(1)..);
+        let signs = later.any(|(_, root)| shipped.signed.verify_role(root).is_ok());
+        let newest = self.newest();
+        let follows = newest.is_some_and(|newest| {
+            version > newest.signed.version.get() && newest.signed.verify_role(shipped).is_ok()
+        });
+        same || signs || follows
+    }
+
+    /// Whether the keys of timestamp or snapshot changed after the root of this version (TUF §5.3.11).
+    pub(crate) fn has_rotated_since(&self, version: u64) -> bool {
+        let roots: Vec<&Root> = self
+            .0
+            .range(version..)
+            .map(|(_, root)| &root.signed)
+            .collect();
+        roots.windows(2).any(|pair| {
+            [RoleType::Timestamp, RoleType::Snapshot]
+                .iter()
+                .any(|role| keys(pair[0], *role) != keys(pair[1], *role))
+        })
+    }
+}
+
+fn keys(root: &Root, role: RoleType) -> BTreeSet<&Decoded<Hex>> {
+    let role = root.roles.get(&role);
+    role.into_iter().flat_map(|role| &role.keyids).collect()
+}
