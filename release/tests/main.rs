@@ -7,6 +7,7 @@
     reason = "what the tests share is test code too"
 )]
 
+mod channels;
 mod freshness;
 mod mirrors;
 mod network;
