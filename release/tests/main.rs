@@ -7,6 +7,7 @@
     reason = "what the tests share is test code too"
 )]
 
+mod builds;
 mod channels;
 mod freshness;
 mod mirrors;
@@ -21,4 +22,5 @@ mod server;
 mod site;
 mod tamper;
 mod tls;
+mod uki;
 mod web;
