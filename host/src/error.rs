@@ -181,6 +181,17 @@ pub enum Error {
     #[error("the firmware variable {name} is malformed")]
     EfiVariable { name: &'static str },
 
+    // Private keys
+    #[error(
+        "neither XDG_DATA_HOME nor HOME is set, so there is no usual directory for keys: name one"
+    )]
+    NoDataDirectory,
+    #[error(
+        "{} lies in the git work tree {}, from where private keys get into commits: choose a directory outside of it, or say --in-work-tree",
+        path.display(), work_tree.display()
+    )]
+    KeysInWorkTree { path: PathBuf, work_tree: PathBuf },
+
     // systemd
     #[error("cannot reach systemd over D-Bus")]
     ConnectBus { source: Box<zbus::Error> },
@@ -196,6 +207,8 @@ impl Error {
     pub fn who(&self) -> Who {
         match self {
             Self::ParseGuid { .. }
+            | Self::NoDataDirectory
+            | Self::KeysInWorkTree { .. }
             | Self::ParseRootHash { .. }
             | Self::FindOperatorProgram { .. }
             | Self::StartOperatorProgram { .. } => Who::Operator,

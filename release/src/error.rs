@@ -244,16 +244,45 @@ pub enum Error {
         option: &'static str,
         path: PathBuf,
     },
+    #[error(
+        "release {version} differs from release {there} of the repository only in upper and lower case, which the names of boot entries do not tell apart: give the new build another version"
+    )]
+    VersionCase { version: Version, there: Version },
+    #[error(
+        "release {version} is of image '{found}', and {holder} holds releases of image '{expected}': nodes take only releases of their own image; publish it in a repository of its own"
+    )]
+    ForeignImage {
+        version: Version,
+        found: String,
+        holder: String,
+        expected: String,
+    },
     #[error("the repository has no release {version}: run `acl-release add` first")]
     ReleaseMissing { version: Version },
     #[error("the repository has no channel '{channel}'; it has {}", known.join(", "))]
     ChannelMissing { channel: String, known: Vec<String> },
-    #[error("channel '{channel}' has release {version} already")]
+    #[error(
+        "channel '{channel}' has release {version} already: change its conditions by `acl-release amend`"
+    )]
     AlreadyPromoted { channel: String, version: Version },
     #[error(
         "channel '{channel}' does not offer release {version}: run `acl-release promote` first"
     )]
     NotPromoted { channel: String, version: Version },
+    #[error(
+        "release {version} was withdrawn from channel '{channel}' for good ({reason}): give the mended build a new version"
+    )]
+    WithdrawnForGood {
+        channel: String,
+        version: Version,
+        reason: String,
+    },
+    #[error(
+        "the floor {floor} is not older than release {version} itself, so no node could take it: name the oldest release that may update to it directly"
+    )]
+    FloorAbove { version: Version, floor: Version },
+    #[error("expired at {now}: {}; run `acl-release refresh` with --role for each", roles.join(", "))]
+    RolesExpired { roles: Vec<String>, now: Timestamp },
     #[error("cannot {action} {}", path.display())]
     Publish {
         action: &'static str,
@@ -269,8 +298,15 @@ pub enum Error {
     Expiry { now: Timestamp, after: String },
 
     // Keys
-    #[error("there is no key for role {role}: expected {}, or --key {role}=PATH or --key '{role}=exec:COMMAND'", path.display())]
-    NoKey { role: String, path: PathBuf },
+    #[error(
+        "there is no key for role {role}: expected {expected}, or --key {role}=PATH or --key '{role}=exec:COMMAND'"
+    )]
+    NoKey { role: String, expected: String },
+    #[error(
+        "the keys in {} lie in the repository {}, where everyone may read them: choose a directory outside of it",
+        keys.display(), repository.display()
+    )]
+    KeysInRepository { keys: PathBuf, repository: PathBuf },
     #[error("{} is not an Ed25519 private key in PKCS#8 (PEM or DER): make one by `openssl genpkey -algorithm ed25519`", path.display())]
     ParseKey { path: PathBuf },
     #[error("the key of role {role} ({key}) is not among those that the repository trusts for it")]
@@ -333,6 +369,11 @@ impl Error {
             | Self::ReleaseExists { .. }
             | Self::NotMended { .. }
             | Self::ReleaseMissing { .. }
+            | Self::VersionCase { .. }
+            | Self::ForeignImage { .. }
+            | Self::WithdrawnForGood { .. }
+            | Self::FloorAbove { .. }
+            | Self::KeysInRepository { .. }
             | Self::ChannelMissing { .. }
             | Self::AlreadyPromoted { .. }
             | Self::NotPromoted { .. }

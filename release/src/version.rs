@@ -121,6 +121,11 @@ mod tests {
             serde_json::from_str::<Version>("\"1.2\"").unwrap().as_str(),
             "1.2"
         );
-        assert!(serde_json::from_str::<Version>("\"../1\"").is_err());
+        assert_eq!(
+            serde_json::from_str::<Version>("\"../1\"")
+                .unwrap_err()
+                .to_string(),
+            NotAVersion("../1".to_owned()).to_string()
+        );
     }
 }

@@ -7,6 +7,8 @@
     reason = "what the tests share is test code too"
 )]
 
+mod builds;
+mod channels;
 mod forge;
 mod freshness;
 mod mirrors;
@@ -24,4 +26,5 @@ mod server;
 mod site;
 mod tamper;
 mod tls;
+mod uki;
 mod web;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use acl_release::manifest::{Artifact, Manifest, Part};
 use acl_release::payload::assemble::Sink;
 use acl_release::payload::inner;
-use acl_release::repository::add::{Doing, Effort};
+use acl_release::repository::add::{Doing, Effort, Outcome};
 use acl_release::repository::fetch::Stock;
 
 use crate::site::{
@@ -343,12 +343,20 @@ async fn a_release_is_added_again_only_as_it_is() {
             compared.push(format!("{part} {from}"));
         }
     };
-    assert_eq!(add("3", &mut tell).unwrap(), pair.manifest);
+    let whole = add("3", &mut tell).unwrap();
+    assert_eq!(
+        (whole.manifest, whole.outcome),
+        (pair.manifest.clone(), Outcome::Unchanged)
+    );
     let patch = pair.manifest.patches[1].uki.pack;
     let path = pair.site.path(&format!("repo/blobs/{}", patch.sha256));
     let whole = std::fs::read(&path).unwrap();
     acl_host::file::scratch(&path, &whole[1..]).unwrap();
-    assert_eq!(add("3", &mut tell).unwrap(), pair.manifest);
+    let mended = add("3", &mut tell).unwrap();
+    assert_eq!(
+        (mended.manifest, mended.outcome),
+        (pair.manifest.clone(), Outcome::Mended(1))
+    );
     assert!(std::fs::read(&path).unwrap() == whole);
     assert_eq!(compared, ["usr 1", "uki 1"]);
     // Nor does it stay damaged without a word when patches are made otherwise, or none.
@@ -372,7 +380,7 @@ async fn a_release_is_added_again_only_as_it_is() {
         patches: 0,
         ..EFFORT
     };
-    assert_eq!(again(fewer).unwrap(), pair.manifest);
+    assert_eq!(again(fewer).unwrap().manifest, pair.manifest);
     assert!(std::fs::read(&path).unwrap() == whole);
     let initrd = pair.manifest.artifacts.uki.unpacked.as_ref().unwrap().pack;
     std::fs::remove_file(pair.site.path(&format!("repo/blobs/{}", initrd.sha256))).unwrap();
@@ -389,7 +397,7 @@ async fn a_release_is_added_again_only_as_it_is() {
         refused.contains(&expected) && refused.contains("`--level`"),
         "{refused}"
     );
-    assert_eq!(again(EFFORT).unwrap(), pair.manifest);
+    assert_eq!(again(EFFORT).unwrap().manifest, pair.manifest);
     build_of(&pair.site.path("builds"), "3", &noise(2, 4096), b"uki");
     let refused = told(add("3", &mut |_| {}).map(|_| ()));
     assert!(refused.contains("3 for x86-64"), "{refused}");

@@ -16,7 +16,11 @@ use crate::site::{Shared, build, http, stable, version};
 
 fn program(dir: &TempDir, line: &str) -> Result<String, String> {
     let command = Tools::host().command(Tool::Own(env!("CARGO_BIN_EXE_acl-release").into()));
-    let ran = command.current_dir(dir.path()).args(line.split(' ')).run();
+    let ran = command
+        .current_dir(dir.path())
+        .env("XDG_DATA_HOME", dir.path().join("data"))
+        .args(line.split(' '))
+        .run();
     ran.map(|out| String::from_utf8(out).unwrap())
         .map_err(|error| acl_host::error::chain(&error))
 }
@@ -28,10 +32,13 @@ async fn from_init_to_download() {
     let run = |line| program(&dir, line).unwrap();
     assert_eq!(
         run("init repo --keys keys --channel stable"),
-        "made repo; nodes trust repo/metadata/1.root.json\n"
+        "made repo; nodes trust repo/metadata/1.root.json\nthe keys are in keys\n"
     );
-    assert!(
-        run("add repo --keys keys --build 1.0 --level 1").starts_with("added 1.0 for x86-64: ")
+    let add = "add repo --keys keys --build 1.0 --level 1";
+    assert!(run(add).starts_with("added 1.0 for x86-64: "));
+    assert_eq!(
+        run(add),
+        "1.0 for x86-64 is in the repository already; nothing changed\n"
     );
     assert_eq!(
         run("promote repo 1.0 --keys keys --channel stable"),
@@ -102,6 +109,7 @@ async fn download(dir: &TempDir) {
 #[test]
 fn exit_codes_and_messages() {
     let dir = TempDir::new().unwrap();
+    std::fs::create_dir_all(dir.path().join("checkout/.git")).unwrap();
     let cases = [
         (
             "show none",
@@ -125,9 +133,25 @@ fn exit_codes_and_messages() {
             "root, targets, snapshot, timestamp or channel-NAME is expected",
         ),
         (
-            "init repo",
+            "init repo --keys repo/keys",
             3,
-            "there is no key for role root: expected root.key, or --key root=PATH",
+            "the keys in repo/keys lie in the repository repo, where everyone may read them: choose a directory \
+             outside of it",
+        ),
+        (
+            "init repo --key root=repo/root.key",
+            3,
+            "the keys in repo/root.key lie in the repository repo, ",
+        ),
+        (
+            "init repo --keys checkout/keys",
+            3,
+            "checkout/keys lies in the git work tree ",
+        ),
+        (
+            "amend none 1 --channel stable",
+            2,
+            "the following required arguments were not provided",
         ),
     ];
     for (line, code, message) in cases {
@@ -137,4 +161,124 @@ fn exit_codes_and_messages() {
             "{line}: {failed}"
         );
     }
+}
+
+/// Nothing that an operator changes ends in a message that says otherwise.
+#[test]
+fn each_change_of_a_channel_says_what_it_did() {
+    let dir = TempDir::new().unwrap();
+    build(dir.path(), "1.0", 1);
+    let run = |line: &str| program(&dir, line).unwrap();
+    assert_eq!(
+        run("init repo"),
+        format!(
+            "made repo; nodes trust repo/metadata/1.root.json\nthe keys are in {}\n",
+            dir.path().join("data/acl/release-keys").display()
+        )
+    );
+    run("add repo --build 1.0 --level 1");
+    for (line, printed) in [
+        ("promote repo 1.0", "1.0 is in channel stable\n"),
+        (
+            "resume repo 1.0",
+            "1.0 is offered in channel stable already; nothing changed\n",
+        ),
+        ("pause repo 1.0", "1.0 is paused in channel stable\n"),
+        (
+            "pause repo 1.0",
+            "1.0 is paused in channel stable already; nothing changed\n",
+        ),
+        ("resume repo 1.0", "1.0 is offered in channel stable\n"),
+        (
+            "amend repo 1.0 --floor 0.9 --starts 2027-01-01T00:00:00Z",
+            "1.0 is offered as asked in channel stable\n",
+        ),
+        (
+            "amend repo 1.0 --floor 0.9",
+            "1.0 is offered as asked in channel stable already; nothing changed\n",
+        ),
+        (
+            "withdraw repo 1.0 --reason DNS",
+            "1.0 is withdrawn in channel stable\n",
+        ),
+        (
+            "withdraw repo 1.0 --reason DNS",
+            "1.0 is withdrawn in channel stable already; nothing changed\n",
+        ),
+    ] {
+        assert_eq!(run(&format!("{line} --channel stable")), printed, "{line}");
+    }
+    run("init other --channel beta --channel stable");
+    assert!(run("show other").ends_with(
+        "channel  beta             offers nothing\nchannel  stable           offers nothing\n"
+    ));
+    let shown = run("show repo");
+    let channel = shown.lines().last().unwrap();
+    assert_eq!(
+        channel,
+        "channel  stable           1.0 from 2027-01-01T00:00:00Z, floor 0.9, withdrawn: DNS"
+    );
+    for verb in ["resume", "pause", "amend --no-floor"] {
+        let failed = program(&dir, &format!("{verb} repo 1.0 --channel stable")).unwrap_err();
+        assert!(
+            failed.contains("exit status: 3")
+                && failed.contains(
+                    "release 1.0 was withdrawn from channel 'stable' for good (DNS): give the mended build a new version"
+                ),
+            "{failed}"
+        );
+    }
+}
+
+#[test]
+fn keys_are_made_in_a_work_tree_only_when_told() {
+    let dir = TempDir::new().unwrap();
+    std::fs::create_dir_all(dir.path().join("checkout/.git")).unwrap();
+    let init = "init repo --keys checkout/keys";
+    program(&dir, init).unwrap_err();
+    assert!(!dir.path().join("repo").exists());
+    assert!(!dir.path().join("checkout/keys").exists());
+    program(&dir, &format!("{init} --in-work-tree")).unwrap();
+    assert!(dir.path().join("checkout/keys/root.key").exists());
+}
+
+#[test]
+fn what_has_expired_is_marked_and_fails_a_check() {
+    let dir = TempDir::new().unwrap();
+    let run = |line: &str| program(&dir, line).unwrap();
+    run("init repo");
+    let checked = run("check repo");
+    assert!(
+        checked.starts_with("nothing has expired at ")
+            && checked.contains("; timestamp is the first, at "),
+        "{checked}"
+    );
+    assert!(!run("show repo").contains("EXPIRED"));
+    let soon = program(&dir, "check repo --within 8d").unwrap_err();
+    assert!(
+        soon.contains("exit status: 5")
+            && soon.contains(": timestamp; run `acl-release refresh` with --role for each"),
+        "{soon}"
+    );
+    run("refresh repo --timestamp-expires 0s --snapshot-expires 0s");
+    let expired = program(&dir, "check repo").unwrap_err();
+    assert!(
+        expired.contains("exit status: 5") && expired.contains(": snapshot, timestamp; run "),
+        "{expired}"
+    );
+    let shown = run("show repo");
+    let marked: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.ends_with("  EXPIRED"))
+        .collect();
+    assert_eq!(marked.len(), 2, "{shown}");
+    assert!(
+        marked[0].starts_with("role     snapshot         version 2      expired "),
+        "{shown}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&run("show repo --json")).unwrap();
+    let expired: Vec<bool> = (0..5)
+        .map(|at| json["roles"][at]["expired"].as_bool().unwrap())
+        .collect();
+    assert_eq!(expired, [false, false, true, true, false]);
 }

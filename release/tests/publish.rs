@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use acl_host::Who;
 use acl_release::channel::Offer;
 use acl_release::choose::{Reason, Stand, choose};
+use acl_release::repository::add::Outcome;
 use acl_release::repository::publish::Publisher;
 use acl_release::repository::refresh::Renewal;
 use acl_release::repository::store::{Metadata, Store};
@@ -34,19 +35,13 @@ async fn a_release_is_paused_resumed_and_withdrawn() {
         (decision.take.clone(), decision.verdicts[0].reason.clone())
     };
     assert_eq!(decide().await, (Some(version("2")), Reason::Newest));
-    site.publisher()
-        .amend(&stable(), &version("2"), |offer| offer.paused = true)
-        .unwrap();
+    let two = version("2");
+    assert!(site.publisher().pause(&stable(), &two).unwrap());
     assert_eq!(decide().await, (None, Reason::Paused));
-    site.publisher()
-        .amend(&stable(), &version("2"), |offer| offer.paused = false)
-        .unwrap();
+    assert!(site.publisher().resume(&stable(), &two).unwrap());
     assert_eq!(decide().await, (Some(version("2")), Reason::Newest));
-    site.publisher()
-        .amend(&stable(), &version("2"), |offer| {
-            offer.withdrawn = Some("breaks DNS".into())
-        })
-        .unwrap();
+    let withdraw = |offer: &mut Offer| offer.withdrawn = Some("breaks DNS".into());
+    assert!(site.publisher().amend(&stable(), &two, withdraw).unwrap());
     assert_eq!(
         decide().await,
         (None, Reason::Withdrawn("breaks DNS".into()))
@@ -71,7 +66,7 @@ async fn what_cannot_be_published() {
     );
     assert_eq!(
         told(publisher.promote(&stable(), offer("1"))),
-        "channel 'stable' has release 1 already"
+        "channel 'stable' has release 1 already: change its conditions by `acl-release amend`"
     );
     assert_eq!(
         told(publisher.promote(&"x".parse().unwrap(), offer("1"))),
@@ -85,49 +80,20 @@ async fn what_cannot_be_published() {
 }
 
 #[tokio::test]
-async fn builds_that_are_not_whole() {
+async fn a_version_is_not_taken_twice() {
     let site = Site::new().await;
-    let add = |dir: &std::path::Path| told(site.publisher().add(dir, &EFFORT, &mut |_| {}));
-    let before = files(&site.path("repo")).len();
-    let empty = site.path("empty");
-    std::fs::create_dir(&empty).unwrap();
-    assert!(
-        add(&empty).ends_with("it holds no <image>_<version>.json; run `acl-image build` first")
-    );
-    let broken = build(&site.path("builds"), "2", 2);
-    std::fs::remove_file(broken.join("uki")).unwrap();
-    assert!(
-        add(&broken).ends_with("cannot be used: uki is missing"),
-        "{}",
-        add(&broken)
-    );
-    let broken = build(&site.path("builds"), "3", 3);
-    flip(&broken.join("usr"), 5000);
-    assert!(
-        add(&broken).contains("cannot be used: "),
-        "{}",
-        add(&broken)
-    );
-    let broken = build(&site.path("builds"), "4", 4);
-    std::fs::copy(site.path("builds/1/signature"), broken.join("signature")).unwrap();
-    assert!(
-        add(&broken).contains("/4/signature signs the root hash "),
-        "{}",
-        add(&broken)
-    );
+    let before = files(&site.path("repo"));
     let other = build(&site.path("elsewhere"), "1", 9);
     assert_eq!(
-        add(&other),
+        told(site.publisher().add(&other, &EFFORT, &mut |_| {})),
         "release 1 for x86-64 is in the repository already, with other content: give the new build a new version"
     );
-    // The last of them was packed before its version was looked up; nothing else was written.
-    let after: Vec<_> = files(&site.path("repo"));
-    assert!(
-        after
-            .iter()
-            .skip(before)
-            .all(|path| path.to_string_lossy().contains("/blobs/"))
-    );
+    // It was packed before its version was looked up; nothing else was written.
+    let after = files(&site.path("repo"));
+    let new = after.iter().filter(|path| !before.contains(path));
+    assert!(new.clone().count() > 0);
+    let blobs = site.path("repo/blobs");
+    assert!(new.clone().all(|path| path.starts_with(&blobs)));
 }
 
 #[tokio::test]
@@ -149,11 +115,12 @@ async fn what_is_there_is_not_packed_again() {
         .publisher()
         .add(&site.path("builds/1"), &EFFORT, &mut |_| {})
         .unwrap();
+    assert_eq!(again.outcome, Outcome::Unchanged);
     assert_eq!(times(), before);
     // Another release with the same files takes over its blobs.
     let blobs = || files(&site.path("repo/blobs")).len();
     let count = blobs();
-    assert_eq!(site.release("2", 1).artifacts, again.artifacts);
+    assert_eq!(site.release("2", 1).artifacts, again.manifest.artifacts);
     assert_eq!(blobs(), count);
 }
 
@@ -168,7 +135,8 @@ async fn a_damaged_blob_is_written_anew() {
         flip(blob, whole.len() / 2);
         if at % 2 == 0 {
             let build = site.path("builds/1");
-            site.publisher().add(&build, &EFFORT, &mut |_| {}).unwrap();
+            let added = site.publisher().add(&build, &EFFORT, &mut |_| {}).unwrap();
+            assert_eq!(added.outcome, Outcome::Mended(1));
         } else {
             site.release(&format!("1.{at}"), 1);
         }
@@ -243,20 +211,7 @@ async fn a_command_signs() {
     acl_host::file::scratch(&script, text.as_bytes()).unwrap();
     std::fs::rename(&key, key.with_extension("hidden")).unwrap();
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let publisher = |command: String| {
-        let named = BTreeMap::from([("timestamp".to_owned(), KeySource::Command(command))]);
-        let keys = Keyring {
-            dir: Some(site.path("keys")),
-            named,
-        };
-        Publisher::new(
-            &site.path("repo"),
-            keys,
-            Lifetimes::default(),
-            site.clock.clone(),
-        )
-        .unwrap()
-    };
+    let publisher = |command: String| site.publisher_with("timestamp", KeySource::Command(command));
     publisher(format!(
         "{} {}",
         script.display(),
@@ -280,6 +235,33 @@ async fn a_command_signs() {
             .contains(" public prints 13 bytes that are not 32 bytes"),
         "{failed}"
     );
+}
+
+/// A hardware module with another key in the slot, or one that fails without a word.
+#[tokio::test]
+async fn a_wrong_signature_of_a_command_is_not_published() {
+    let site = Site::new().await;
+    let script = site.path("hsm");
+    let text = format!(
+        "#!/bin/sh\nset -e\ncase $2 in\npublic) openssl pkey -in {0}/timestamp.key -pubout -outform DER | tail -c 32 ;;\n\
+         sign) cat > $1; openssl pkeyutl -sign -rawin -inkey {0}/root.key -in $1 ;;\nesac\n",
+        site.path("keys").display()
+    );
+    acl_host::file::scratch(&script, text.as_bytes()).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let command = format!("{} {}", script.display(), site.path("message").display());
+    let publisher = site.publisher_with("timestamp", KeySource::Command(command.clone()));
+    let path = site.path("repo/metadata/timestamp.json");
+    let before = std::fs::read(&path).unwrap();
+    let refused = error(publisher.refresh(&[Renewal::Timestamp]));
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "the command {command} for the key of role timestamp prints a signature that does not fit its public key"
+        )
+    );
+    assert_eq!(refused.who(), Who::Operator);
+    assert!(std::fs::read(&path).unwrap() == before);
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ use acl_host::Who;
 use acl_release::Error;
 use acl_release::manifest::{Artifact, Part};
 use acl_release::repository::read::Repository;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::site::{
     MEND, Memory, Site, answer, cut_answer, error, http, sources, stable, told, version,
@@ -68,8 +70,6 @@ async fn nobody_there() {
 async fn no_repository_there() {
     let site = Site::new().await;
     std::fs::remove_dir_all(site.path("repo/metadata")).unwrap();
-    let root = std::fs::read(site.path("repo/metadata/1.root.json"));
-    assert!(root.is_err());
     let other = Site::new().await;
     std::fs::copy(
         other.path("repo/metadata/1.root.json"),
@@ -314,4 +314,54 @@ async fn what_the_repository_does_not_have() {
         repository.channel(&stable()).await.unwrap().releases.len(),
         1
     );
+}
+
+/// What else lies in the directory, such as keys or a lock, is served to nobody.
+#[tokio::test]
+async fn only_what_readers_ask_for_is_served() {
+    let site = Site::new().await;
+    for name in ["repo/keys/root.key", "repo/metadata.old", "secret"] {
+        let path = site.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        acl_host::file::scratch(path, b"secret").unwrap();
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let repository = site.path("repo");
+    tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        acl_release::repository::serve::serve(listener, &repository, stopped).await
+    });
+    let document = site.file(".x86-64.json");
+    let document = document
+        .strip_prefix(site.path("repo"))
+        .unwrap()
+        .to_str()
+        .unwrap();
+    for (path, status) in [
+        ("metadata/timestamp.json", "200 OK"),
+        (document, "200 OK"),
+        (".lock", "404 Not Found"),
+        ("keys/root.key", "404 Not Found"),
+        ("metadata.old", "404 Not Found"),
+        ("metadata/../keys/root.key", "404 Not Found"),
+        ("metadata/%2e%2e/keys/root.key", "404 Not Found"),
+        ("../secret", "404 Not Found"),
+        ("", "404 Not Found"),
+        ("metadata/", "404 Not Found"),
+    ] {
+        let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert_eq!(
+            answer.lines().next(),
+            Some(format!("HTTP/1.1 {status}").as_str()),
+            "{path}"
+        );
+        assert!(!answer.contains("secret"), "{path}");
+    }
 }

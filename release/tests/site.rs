@@ -1,5 +1,6 @@
 //! A repository in a temporary directory, with its web server.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,13 +17,14 @@ use acl_release::repository::http::{Http, Network, Patience};
 use acl_release::repository::publish::Publisher;
 use acl_release::repository::read::Repository;
 use acl_release::repository::sources::Sources;
-use acl_release::trust::keys::Keyring;
+use acl_release::trust::keys::{KeySource, Keyring};
 use acl_release::trust::roles::Lifetimes;
 use acl_release::version::Version;
 use acl_release::{Error, Result};
 use axum::response::Response;
 use tempfile::TempDir;
 
+use crate::uki::{Section, signed};
 use crate::web::Web;
 pub(crate) use crate::web::{answer, cut_answer};
 
@@ -121,8 +123,8 @@ pub(crate) fn build(dir: &Path, release: &str, seed: u64) -> PathBuf {
     build_of(dir, release, &usr, &noise(seed + 1, 100_000))
 }
 
-/// A build of this content.
-pub(crate) fn build_of(dir: &Path, release: &str, usr: &[u8], uki: &[u8]) -> PathBuf {
+/// A build of this content; `kernel` is what its kernel image holds.
+pub(crate) fn build_of(dir: &Path, release: &str, usr: &[u8], kernel: &[u8]) -> PathBuf {
     let tree = verity::build(usr, &Parameters::from_data(usr).unwrap()).unwrap();
     let signature = VeritySignature {
         root_hash: tree.root,
@@ -135,7 +137,9 @@ pub(crate) fn build_of(dir: &Path, release: &str, usr: &[u8], uki: &[u8]) -> Pat
     write("usr", usr);
     write("verity", &tree.bytes);
     write("signature", signature.to_json().as_bytes());
-    write("uki", uki);
+    let cmdline = cmdline(&signature);
+    let sections: [Section<'_>; 2] = [(b".linux\0\0", kernel), (b".cmdline", cmdline.as_bytes())];
+    write("uki", &signed(&sections));
     let description = serde_json::json!({
         "schema": 1, "version": release, "arch": "x86-64", "image_id": "acl", "root_hash": tree.root.to_string(),
         "files": {"usr": "usr", "verity": "verity", "signature": "signature", "uki": "uki", "disk": "none.raw"},
@@ -146,6 +150,15 @@ pub(crate) fn build_of(dir: &Path, release: &str, usr: &[u8], uki: &[u8]) -> Pat
         description.to_string().as_bytes(),
     );
     to
+}
+
+/// The kernel command line of a release, as the image builder writes it.
+pub(crate) fn cmdline(signature: &VeritySignature) -> String {
+    format!(
+        "usrhash={} quiet systemd.verity_usr_options=panic-on-corruption,root-hash-signature=base64:{} panic=3",
+        signature.root_hash,
+        signature.signature_base64()
+    )
 }
 
 impl Site {
@@ -176,10 +189,21 @@ impl Site {
     }
 
     pub(crate) fn publisher(&self) -> Publisher {
-        let keys = Keyring {
+        self.publisher_of(Keyring {
             dir: Some(self.path("keys")),
             ..Keyring::default()
-        };
+        })
+    }
+
+    /// A publisher whose key of this role is elsewhere.
+    pub(crate) fn publisher_with(&self, role: &str, key: KeySource) -> Publisher {
+        self.publisher_of(Keyring {
+            dir: Some(self.path("keys")),
+            named: BTreeMap::from([(role.to_owned(), key)]),
+        })
+    }
+
+    fn publisher_of(&self, keys: Keyring) -> Publisher {
         Publisher::new(
             &self.path("repo"),
             keys,
@@ -196,10 +220,10 @@ impl Site {
 
     /// Adds and promotes a build.
     pub(crate) fn publish(&self, release: &str, build: &Path) -> Manifest {
-        let manifest = self.publisher().add(build, &EFFORT, &mut |_| {}).unwrap();
+        let added = self.publisher().add(build, &EFFORT, &mut |_| {}).unwrap();
         let offer = Offer::new(version(release), BEGIN.parse().unwrap());
         self.publisher().promote(&stable(), offer).unwrap();
-        manifest
+        added.manifest
     }
 
     /// Reads the repository as a node does that has been named `node`.

@@ -231,7 +231,8 @@ pub fn keys() -> Result<PathBuf> {
     reuse(&keys, &Inputs::default(), |empty| {
         Program::Image
             .command()?
-            .args(["keys", "init"])
+            // `target/` lies in the checkout.
+            .args(["keys", "init", "--in-work-tree"])
             .arg(empty)
             .stderr(std::io::stderr())
             .run()?;

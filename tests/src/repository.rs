@@ -27,7 +27,8 @@ impl Repository {
     /// When the publisher fails.
     pub fn init(place: &Path) -> Result<Self> {
         let repository = Self::at(place);
-        repository.publisher("init", &["--channel", CHANNEL])?;
+        // `target/` lies in the checkout.
+        repository.publisher("init", &["--channel", CHANNEL, "--in-work-tree"])?;
         Ok(repository)
     }
 

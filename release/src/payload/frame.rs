@@ -69,10 +69,24 @@ mod tests {
         let mut plain = vec![0; new.len()];
         assert_eq!(unpack(&frame, &old, &mut plain).unwrap(), new.len());
         assert!(plain == new);
-        let other = unpack(&frame, &old[..old.len() - 1], &mut plain);
-        assert!(other.is_err() || plain != new);
-        assert!(unpack(&frame, &old, &mut plain[1..]).is_err());
-        assert!(unpack(&frame[1..], &old, &mut plain).is_err());
+        let refused = |frame: &[u8], old: &[u8], plain: &mut [u8]| {
+            unpack(frame, old, plain).unwrap_err().to_string()
+        };
+        // Another reference is not found out here, but by the digest of the chunk: its bytes are wrong.
+        assert_eq!(
+            unpack(&frame, &old[..old.len() - 1], &mut plain).unwrap(),
+            new.len()
+        );
+        assert!(plain != new);
+        assert_eq!(refused(&frame, b"", &mut plain), "Data corruption detected");
+        assert_eq!(
+            refused(&frame, &old, &mut plain[1..]),
+            "Destination buffer is too small"
+        );
+        assert_eq!(
+            refused(&frame[1..], &old, &mut plain),
+            "Unknown frame descriptor"
+        );
     }
 
     #[test]

@@ -5,15 +5,16 @@ mod build;
 mod earlier;
 mod pack;
 mod patches;
+mod uki;
 
 use std::fs::File;
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manifest::{Artifact, Artifacts, Manifest, Part, SCHEMA, Unpacked};
 use crate::payload;
 use crate::repository::publish::{Change, Publisher};
-use crate::repository::store::{Metadata, digest, to_json};
+use crate::repository::store::{Metadata, digest_of_file, to_json};
 use crate::trust::roles;
 
 use build::Build;
@@ -42,35 +43,57 @@ impl Default for Effort {
     }
 }
 
+/// A release of the repository, and what adding it has changed.
+#[derive(Debug)]
+pub struct Added {
+    /// What the repository says of the release.
+    pub manifest: Manifest,
+    /// What was done.
+    pub outcome: Outcome,
+}
+
+/// What adding a build has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The release is new.
+    New,
+    /// The release was there; so many of its files were damaged or missing and are whole again.
+    Mended(usize),
+    /// The release was there, whole.
+    Unchanged,
+}
+
 impl Publisher {
-    /// Adds a build: the directory, or the description in it when it holds several. Returns the release's manifest.
+    /// Adds a build: the directory, or the description in it when it holds several.
     ///
     /// What the repository has, whole, is not packed again, and chunks of it are not compressed again. Nodes see nothing
     /// of it before it is promoted. `tell` is called before each file, and when one is packed.
     ///
     /// # Errors
     /// [`Build`](crate::Error::Build) when the build is not whole; [`ReleaseExists`](crate::Error::ReleaseExists) when the
-    /// version is taken by other content; [`NotMended`](crate::Error::NotMended) when it is damaged and this effort does
-    /// not give the same bytes again; those of keys and files.
+    /// version is taken by other content; [`VersionCase`](crate::Error::VersionCase) when it is taken but for upper and
+    /// lower case; [`ForeignImage`](crate::Error::ForeignImage) when the repository is of another image;
+    /// [`NotMended`](crate::Error::NotMended) when the release is damaged and this effort does not give the same bytes
+    /// again; those of keys and files.
     pub fn add(
         &self,
         build: &Path,
         effort: &Effort,
         tell: &mut dyn FnMut(Doing<'_>),
-    ) -> Result<Manifest> {
+    ) -> Result<Added> {
         let mut metadata = Metadata::load(&self.store)?;
-        let (dir, mut build) = build::find(build)?;
-        build::check_verity(&dir, &build)?;
-        build.packages.sort();
+        let build = Build::open(build)?;
         let known = self.store.manifests(&metadata)?;
+        fits(&build, &known)?;
+        build.check()?;
         let name = Manifest::target(&build.version, &build.arch);
         let there = known
             .iter()
             .find(|manifest| (&manifest.version, &manifest.arch) == (&build.version, &build.arch));
         if let Some(there) = there {
-            return self.again(&dir, &build, (there, &known), effort, tell);
+            return self.again(&build, (there, &known), effort, tell);
         }
-        let manifest = self.pack(&dir, build, &known, effort, tell)?;
+        let manifest = self.pack(build, &known, effort, tell)?;
         let bytes = to_json("manifest", &manifest)?;
         self.store.write_document(&name, &bytes)?;
         roles::list(&mut metadata.targets.signed, &name, &bytes)?;
@@ -82,18 +105,20 @@ impl Publisher {
                 ..Change::default()
             },
         )?;
-        Ok(manifest)
+        Ok(Added {
+            manifest,
+            outcome: Outcome::New,
+        })
     }
 
     fn pack(
         &self,
-        dir: &Path,
         build: Build,
         known: &[Manifest],
         effort: &Effort,
         tell: &mut dyn FnMut(Doing<'_>),
     ) -> Result<Manifest> {
-        let mut artifact = |part| self.artifact(dir, &build, part, known, effort.level, tell);
+        let mut artifact = |part| self.artifact(&build, part, known, effort.level, tell);
         let (usr, new_usr) = artifact(Part::Usr)?;
         let (verity, _) = artifact(Part::Verity)?;
         let (signature, _) = artifact(Part::Signature)?;
@@ -120,21 +145,21 @@ impl Publisher {
     /// Packs a file, unless a release has it already.
     fn artifact(
         &self,
-        dir: &Path,
         build: &Build,
         part: Part,
         known: &[Manifest],
         level: i32,
         tell: &mut dyn FnMut(Doing<'_>),
     ) -> Result<(Artifact, New)> {
-        let path = build::file_of(dir, build, part)?;
-        let (size, sha256) = digest(&path)?;
+        let (file, path) = build.file(part)?;
+        let (size, sha256) = digest_of_file(file).map_err(pack::failed("read", &path))?;
         tell(Doing::Pack(part, size));
         let unpacked = match part {
-            Part::Uki => pack::unpack(&self.store, &path)?,
+            Part::Uki => pack::unpack(&self.store, &build.read(part)?)
+                .map_err(pack::failed("unpack", &path))?,
             Part::Usr | Part::Verity | Part::Signature => None,
         };
-        let file = File::open(&path).map_err(pack::failed("read", &path))?;
+        let file = file.try_clone().map_err(pack::failed("read", &path))?;
         let there = known
             .iter()
             .flat_map(|manifest| Part::ALL.map(|part| manifest.artifacts.part(part)))
@@ -175,5 +200,29 @@ impl Publisher {
             pack: form.pack,
         });
         Ok((artifact, New { file, index }))
+    }
+}
+
+/// Whether a build can stand beside the releases that are known.
+fn fits(build: &Build, known: &[Manifest]) -> Result<()> {
+    if let Some(other) = known.iter().find(|old| old.image_id != build.image_id) {
+        return Err(Error::ForeignImage {
+            version: build.version.clone(),
+            found: build.image_id.clone(),
+            holder: "the repository".to_owned(),
+            expected: other.image_id.clone(),
+        });
+    }
+    let text = build.version.as_str();
+    let alike = |old: &&Manifest| {
+        old.version != build.version && old.version.as_str().eq_ignore_ascii_case(text)
+    };
+    match known.iter().find(alike) {
+        None => Ok(()),
+        // A boot entry is named after its release, and lies on a FAT file system.
+        Some(old) => Err(Error::VersionCase {
+            version: build.version.clone(),
+            there: old.version.clone(),
+        }),
     }
 }

@@ -4,6 +4,7 @@ use tough::schema::Targets;
 
 use crate::channel::{Channel, ChannelName, Offer};
 use crate::error::{Error, Result};
+use crate::manifest::Manifest;
 use crate::repository::publish::{Change, Publisher};
 use crate::repository::store::{Metadata, to_json};
 use crate::trust::roles;
@@ -13,7 +14,8 @@ impl Publisher {
     /// Offers a release to the nodes that follow a channel.
     ///
     /// # Errors
-    /// [`Error::ReleaseMissing`], [`Error::ChannelMissing`], [`Error::AlreadyPromoted`]; those of keys and files.
+    /// [`Error::ReleaseMissing`], [`Error::ChannelMissing`], [`Error::AlreadyPromoted`]; [`Error::FloorAbove`];
+    /// [`Error::ForeignImage`] when the channel offers releases of another image; those of keys and files.
     pub fn promote(&self, name: &ChannelName, offer: Offer) -> Result<()> {
         let metadata = Metadata::load(&self.store)?;
         if !metadata.has_release(&offer.version) {
@@ -28,20 +30,68 @@ impl Publisher {
                 version: offer.version,
             });
         }
+        check_floor(&offer)?;
+        fits(&channel, &self.store.manifests(&metadata)?, &offer.version)?;
         channel.releases.push(offer);
         self.publish_channel(metadata, &channel)
     }
 
-    /// Changes the conditions of a release that a channel offers: pauses it, withdraws it.
+    /// Offers a release no longer for now. Whether that changed anything.
     ///
     /// # Errors
-    /// [`Error::NotPromoted`], [`Error::ChannelMissing`]; those of keys and files.
+    /// Those of [`Publisher::amend`].
+    pub fn pause(&self, name: &ChannelName, version: &Version) -> Result<bool> {
+        self.change(name, version, |offer| {
+            may_return(name, offer)?;
+            offer.paused = true;
+            Ok(())
+        })
+    }
+
+    /// Offers a paused release again. Whether that changed anything.
+    ///
+    /// # Errors
+    /// Those of [`Publisher::amend`].
+    pub fn resume(&self, name: &ChannelName, version: &Version) -> Result<bool> {
+        self.change(name, version, |offer| {
+            may_return(name, offer)?;
+            offer.paused = false;
+            Ok(())
+        })
+    }
+
+    /// Changes the conditions of a release that a channel offers. Whether that changed anything.
+    ///
+    /// # Errors
+    /// [`Error::NotPromoted`], [`Error::ChannelMissing`]; [`Error::WithdrawnForGood`] when the release is withdrawn and
+    /// anything but the reason of that changes; [`Error::FloorAbove`]; those of keys and files.
     pub fn amend(
         &self,
         name: &ChannelName,
         version: &Version,
         change: impl FnOnce(&mut Offer),
-    ) -> Result<()> {
+    ) -> Result<bool> {
+        self.change(name, version, |offer| {
+            let before = offer.clone();
+            change(offer);
+            let reason_only = offer.withdrawn.is_some()
+                && Offer {
+                    withdrawn: before.withdrawn.clone(),
+                    ..offer.clone()
+                } == before;
+            match reason_only {
+                true => Ok(()),
+                false => may_return(name, &before),
+            }
+        })
+    }
+
+    fn change(
+        &self,
+        name: &ChannelName,
+        version: &Version,
+        change: impl FnOnce(&mut Offer) -> Result<()>,
+    ) -> Result<bool> {
         let metadata = Metadata::load(&self.store)?;
         let mut channel = self.store.channel(&metadata, name)?;
         let offer = channel
@@ -52,8 +102,17 @@ impl Publisher {
             channel: name.to_string(),
             version: version.clone(),
         };
-        change(offer.ok_or_else(missing)?);
-        self.publish_channel(metadata, &channel)
+        let offer = offer.ok_or_else(missing)?;
+        let before = offer.clone();
+        change(offer)?;
+        if *offer == before {
+            return Ok(false);
+        }
+        if offer.floor != before.floor {
+            check_floor(offer)?;
+        }
+        self.publish_channel(metadata, &channel)?;
+        Ok(true)
     }
 
     fn publish_channel(&self, metadata: Metadata, channel: &Channel) -> Result<()> {
@@ -72,5 +131,52 @@ impl Publisher {
         self.store.write_document(&channel.name.target(), &bytes)?;
         roles::list(&mut role, &channel.name.target(), &bytes)?;
         Ok(role)
+    }
+}
+
+/// A withdrawn release never comes back.
+fn may_return(name: &ChannelName, offer: &Offer) -> Result<()> {
+    match &offer.withdrawn {
+        None => Ok(()),
+        Some(reason) => Err(Error::WithdrawnForGood {
+            channel: name.to_string(),
+            version: offer.version.clone(),
+            reason: reason.clone(),
+        }),
+    }
+}
+
+/// A node that runs the floor must be older than the release, or the release is offered to nobody.
+fn check_floor(offer: &Offer) -> Result<()> {
+    match &offer.floor {
+        Some(floor) if *floor >= offer.version => Err(Error::FloorAbove {
+            version: offer.version.clone(),
+            floor: floor.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a release is of the image that the channel's other releases are of.
+fn fits(channel: &Channel, known: &[Manifest], version: &Version) -> Result<()> {
+    let image = |of: &Version| {
+        let manifest = known.iter().find(|manifest| manifest.version == *of);
+        manifest.map(|manifest| manifest.image_id.as_str())
+    };
+    let Some(found) = image(version) else {
+        return Ok(());
+    };
+    let offered = channel.releases.iter().map(|offer| &offer.version);
+    match offered
+        .filter_map(image)
+        .find(|expected| *expected != found)
+    {
+        None => Ok(()),
+        Some(expected) => Err(Error::ForeignImage {
+            version: version.clone(),
+            found: found.to_owned(),
+            holder: format!("channel '{}'", channel.name),
+            expected: expected.to_owned(),
+        }),
     }
 }

@@ -56,13 +56,15 @@ impl Publisher {
     /// Takes the repository in `dir`, which is made when missing.
     ///
     /// # Errors
-    /// [`Error::Publish`] when another publisher is at work, or the directory cannot be written.
+    /// [`Error::KeysInRepository`]; [`Error::Publish`] when another publisher is at work, or the directory cannot be
+    /// written.
     pub fn new(
         dir: &Path,
         keys: Keyring,
         lifetimes: Lifetimes,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
+        keys.refuse_inside(dir)?;
         let store = Store::new(dir);
         super::store::make_dir(dir)?;
         let path = dir.join(".lock");

@@ -1,4 +1,6 @@
 //! A web server for a repository: static files with ranges, and a log of requests.
+//!
+//! What else lies in the repository's directory is nobody's business: only [`PUBLISHED`] is served.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -7,6 +9,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::StatusCode;
 use axum::http::header::RANGE;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
@@ -14,7 +17,10 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
 
-/// Serves the directory until `stop` is ready; then running answers are finished.
+/// The directories of a repository that readers ask for.
+pub(crate) const PUBLISHED: [&str; 3] = ["metadata", "targets", "blobs"];
+
+/// Serves the repository until `stop` is ready; then running answers are finished.
 ///
 /// # Errors
 /// Those of the listening socket.
@@ -23,8 +29,13 @@ pub async fn serve(
     dir: &Path,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let files = ServeDir::new(dir).append_index_html_on_directories(false);
-    let app = Router::new().fallback_service(files).layer(from_fn(log));
+    let app = PUBLISHED.into_iter().fold(Router::new(), |app, name| {
+        let files = ServeDir::new(dir.join(name)).append_index_html_on_directories(false);
+        app.nest_service(&format!("/{name}"), files)
+    });
+    // A layer is around the routes that were there before it.
+    let nothing = async || StatusCode::NOT_FOUND;
+    let app = app.fallback(nothing).layer(from_fn(log));
     // An answer is written as head and body; with Nagle's algorithm the body of a small one waits 40 ms for the peer's
     // delayed acknowledgement of the head.
     let listener = listener.tap_io(|stream| {

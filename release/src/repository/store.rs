@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use acl_host::file;
@@ -15,6 +15,7 @@ use crate::digest::{Digest, Digester};
 use crate::error::{Error, Result};
 use crate::manifest::{Blob, Manifest};
 use crate::repository::documents::{consistent, digest_of, listed};
+use crate::repository::serve::PUBLISHED;
 use crate::version::Version;
 
 /// The directory of a repository.
@@ -68,7 +69,7 @@ impl Store {
 
     /// Makes the directories that are missing.
     pub(crate) fn make(&self) -> Result<()> {
-        for name in ["metadata", "targets", "blobs"] {
+        for name in PUBLISHED {
             make_dir(&self.dir.join(name))?;
         }
         Ok(())
@@ -276,16 +277,16 @@ fn verify(store: &Store, name: &str, verified: Result<(), tough::schema::Error>)
 }
 
 /// The size and the digest of a file.
-pub(crate) fn digest(path: &Path) -> Result<(u64, Digest)> {
-    let failed = |source| Error::Publish {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = File::open(path).map_err(failed)?;
+fn digest(path: &Path) -> std::io::Result<(u64, Digest)> {
+    digest_of_file(&File::open(path)?)
+}
+
+/// The size and the digest of an open file, read from its beginning.
+pub(crate) fn digest_of_file(mut file: &File) -> std::io::Result<(u64, Digest)> {
+    file.rewind()?;
     let (mut digest, mut size, mut buffer) = (Digester::default(), 0, vec![0; 1 << 20]);
     loop {
-        let length = file.read(&mut buffer).map_err(failed)?;
+        let length = file.read(&mut buffer)?;
         if length == 0 {
             return Ok((size, digest.finish()));
         }

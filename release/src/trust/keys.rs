@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use acl_host::file;
+use acl_host::private::resolve;
 use acl_host::tool::{Tool, ToolCommand, Tools};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -17,6 +18,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use tough::schema::key::{Ed25519Key, Ed25519Scheme};
 
 use crate::error::{Error, Result};
+use crate::repository::store::make_dir;
 
 /// How long a signing command may take: someone may have to touch a button.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -156,12 +158,9 @@ impl Keyring {
         match self.named.get(role) {
             Some(source) => Key::open(role, source),
             None => {
-                let path = self.path(role);
-                if !path.exists() {
-                    return Err(Error::NoKey {
-                        role: role.to_owned(),
-                        path,
-                    });
+                let path = self.path(role)?;
+                if !there(&path)? {
+                    return Err(no_key(role, path.display().to_string()));
                 }
                 Key::open(role, &KeySource::File(path))
             }
@@ -173,30 +172,63 @@ impl Keyring {
     /// # Errors
     /// [`Error::MakeKey`], [`Error::Host`]; [`Error::NoKey`] when there is no directory to put it into.
     pub fn make_missing(&self, role: &str) -> Result<()> {
-        let path = self.path(role);
-        if self.named.contains_key(role) || path.exists() {
+        if self.named.contains_key(role) {
             return Ok(());
         }
-        let Some(dir) = &self.dir else {
-            return Err(Error::NoKey {
-                role: role.to_owned(),
-                path,
-            });
-        };
-        std::fs::create_dir_all(dir).map_err(|source| Error::Publish {
-            action: "make the directory",
-            path: dir.clone(),
-            source,
-        })?;
+        let path = self.path(role)?;
+        if there(&path)? {
+            return Ok(());
+        }
+        if let Some(dir) = &self.dir {
+            make_dir(dir)?;
+        }
         Ok(file::write_private(path, make()?.as_bytes())?)
     }
 
-    fn path(&self, role: &str) -> PathBuf {
-        self.dir
-            .as_deref()
-            .unwrap_or(Path::new(""))
-            .join(format!("{role}.key"))
+    /// Refuses private keys in a directory that is published, after all symbolic links.
+    ///
+    /// # Errors
+    /// [`Error::KeysInRepository`]; [`Error::Host`] when that cannot be found out.
+    pub fn refuse_inside(&self, repository: &Path) -> Result<()> {
+        let published = resolve(repository)?;
+        let files = self.named.values().filter_map(|source| match source {
+            KeySource::File(path) => Some(path),
+            KeySource::Command(_) => None,
+        });
+        for keys in self.dir.iter().chain(files) {
+            if resolve(keys)?.starts_with(&published) {
+                return Err(Error::KeysInRepository {
+                    keys: keys.clone(),
+                    repository: repository.to_owned(),
+                });
+            }
+        }
+        Ok(())
     }
+
+    fn path(&self, role: &str) -> Result<PathBuf> {
+        let name = format!("{role}.key");
+        match &self.dir {
+            Some(dir) => Ok(dir.join(name)),
+            None => Err(no_key(role, format!("{name} in --keys DIR"))),
+        }
+    }
+}
+
+fn no_key(role: &str, expected: String) -> Error {
+    Error::NoKey {
+        role: role.to_owned(),
+        expected,
+    }
+}
+
+/// Whether a key is there. One that cannot be looked at is not made anew.
+fn there(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(|source| Error::Publish {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// A new key as PKCS#8 in PEM, as `openssl genpkey` writes it.
@@ -324,6 +356,8 @@ mod tests {
             "exec:/usr/bin/hsm --slot 1".parse(),
             Ok(KeySource::Command("/usr/bin/hsm --slot 1".into()))
         );
-        assert!("exec: ".parse::<KeySource>().is_err() && "".parse::<KeySource>().is_err());
+        let refused = |text: &str| text.parse::<KeySource>().unwrap_err();
+        assert_eq!(refused("exec: "), "exec: names no command");
+        assert_eq!(refused(""), "a path or exec:COMMAND is expected");
     }
 }

@@ -9,6 +9,8 @@ use acl_host::{
 };
 use acl_release::{manifest::Inner, payload::inner};
 
+use crate::uki::signed;
+
 /// Bytes of the file system: more than are written at a time, and three windows that are flushed and read back.
 pub(crate) const USR: usize = 1536 * 1024;
 /// Bytes of the kernel.
@@ -60,10 +62,10 @@ pub(crate) fn packages(version: &str) -> String {
     )
 }
 
-/// A PE image with the sections of a unified kernel image that matter here.
+/// A signed PE image with the sections of a unified kernel image that matter here.
 pub(crate) fn uki(version: &str, root: &RootHash) -> Vec<u8> {
     let cmdline = format!("quiet usrhash={root} panic=3\0");
-    pe(&[
+    signed(&[
         (b".cmdline", cmdline.as_bytes()),
         (b".initrd\0", &initrd(version)),
         (b".linux\0\0", &noise(&format!("kernel {version}"), UKI)),
@@ -91,46 +93,6 @@ fn changed(mut bytes: Vec<u8>, version: &str) -> Vec<u8> {
     let new = noise(version, CHANGED);
     bytes[place..place + CHANGED].copy_from_slice(&new);
     bytes
-}
-
-/// The smallest PE32+ image with these sections (Microsoft's PE format: DOS header, COFF header, optional header,
-/// section table).
-fn pe(sections: &[(&[u8; 8], &[u8])]) -> Vec<u8> {
-    const ALIGNMENT: usize = 512;
-    const HEADERS: usize = 1024;
-    let mut image = vec![0; HEADERS];
-    let put = |image: &mut Vec<u8>, at: usize, bytes: &[u8]| {
-        image[at..at + bytes.len()].copy_from_slice(bytes);
-    };
-    let u16 = |value: usize| u16::try_from(value).unwrap().to_le_bytes();
-    let u32 = |value: usize| u32::try_from(value).unwrap().to_le_bytes();
-    put(&mut image, 0, b"MZ");
-    put(&mut image, 60, &u32(64));
-    put(&mut image, 64, b"PE\0\0");
-    put(&mut image, 68, &u16(0x8664));
-    put(&mut image, 70, &u16(sections.len()));
-    put(&mut image, 84, &u16(240));
-    put(&mut image, 88, &u16(0x20b));
-    put(&mut image, 88 + 32, &u32(4096));
-    put(&mut image, 88 + 36, &u32(ALIGNMENT));
-    put(&mut image, 88 + 60, &u32(HEADERS));
-    put(&mut image, 88 + 108, &u32(16));
-    for (number, (name, data)) in sections.iter().enumerate() {
-        let header = 88 + 240 + 40 * number;
-        let at = image.len();
-        put(&mut image, header, *name);
-        put(&mut image, header + 8, &u32(data.len()));
-        put(&mut image, header + 12, &u32(4096 * (number + 1)));
-        put(
-            &mut image,
-            header + 16,
-            &u32(data.len().next_multiple_of(ALIGNMENT)),
-        );
-        put(&mut image, header + 20, &u32(at));
-        image.extend_from_slice(data);
-        image.resize(image.len().next_multiple_of(ALIGNMENT), 0);
-    }
-    image
 }
 
 /// Bytes that do not compress and differ from seed to seed (xorshift64).

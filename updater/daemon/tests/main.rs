@@ -16,4 +16,6 @@ mod powercuts;
 mod refusals;
 mod site;
 mod small;
+#[path = "../../../release/tests/uki.rs"]
+mod uki;
 mod updates;

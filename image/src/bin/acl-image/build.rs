@@ -7,7 +7,7 @@ use acl_host::clock::{Clock, SystemClock};
 use acl_image::build::{Format, Request, build};
 use anyhow::Context;
 
-use crate::archive;
+use crate::{archive, keys};
 
 /// Builds a recipe: /usr with its verity tree and signature, the signed kernel image, and a disk image.
 ///
@@ -22,9 +22,9 @@ pub(crate) struct Arguments {
     /// The directory for the files; made if it is not there.
     #[arg(long)]
     out: PathBuf,
-    /// The keys, as `acl-image keys init` makes them.
+    /// The keys, as `acl-image keys init` makes them [default: ~/.local/share/acl/image-keys].
     #[arg(long)]
-    keys: PathBuf,
+    keys: Option<PathBuf>,
     /// The directory of the own programs that the recipe names [default: that of acl-image itself].
     #[arg(long)]
     programs: Option<PathBuf>,
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let request = Request {
         version: arguments.version,
         out: arguments.out,
-        keys: arguments.keys,
+        keys: keys::named_or_usual(arguments.keys.as_deref())?,
         programs: programs(arguments.programs)?,
         cache: arguments.archive.cache,
         locked: arguments.locked,

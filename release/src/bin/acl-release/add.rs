@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use acl_release::repository::add::{Doing, Effort};
+use acl_release::repository::add::{Added, Doing, Effort, Outcome};
 use clap::Args;
 
 use crate::say;
@@ -35,7 +35,7 @@ impl Add {
             patches: self.patches,
             patch_level: self.patch_level,
         };
-        let manifest = publisher.add(&self.build, &effort, &mut |doing| match doing {
+        let added = publisher.add(&self.build, &effort, &mut |doing| match doing {
             Doing::Pack(part, size) => tracing::info!(%part, size, "packing"),
             Doing::Packed {
                 part,
@@ -44,15 +44,33 @@ impl Add {
             } => tracing::info!(%part, chunks, taken, "packed"),
             Doing::Compare(part, from) => tracing::info!(%part, %from, "comparing"),
         })?;
-        let bytes = manifest.download_size();
-        say(format_args!(
-            "added {} for {}: {bytes} bytes to fetch",
-            manifest.version, manifest.arch
-        ))?;
-        for patch in &manifest.patches {
-            let (from, bytes) = (&patch.version, manifest.patched_size(patch));
-            say(format_args!("  from {from}: {bytes} bytes"))?;
-        }
-        Ok(())
+        report(&added)
     }
+}
+
+fn report(added: &Added) -> anyhow::Result<()> {
+    let manifest = &added.manifest;
+    let release = format!("{} for {}", manifest.version, manifest.arch);
+    match added.outcome {
+        Outcome::New => {
+            let bytes = manifest.download_size();
+            say(format_args!("added {release}: {bytes} bytes to fetch"))?;
+        }
+        Outcome::Mended(1) => say(format_args!(
+            "{release} was there already; 1 damaged file is whole again"
+        ))?,
+        Outcome::Mended(files) => say(format_args!(
+            "{release} was there already; {files} damaged files are whole again"
+        ))?,
+        Outcome::Unchanged => {
+            return say(format_args!(
+                "{release} is in the repository already; nothing changed"
+            ));
+        }
+    }
+    for patch in &manifest.patches {
+        let (from, bytes) = (&patch.version, manifest.patched_size(patch));
+        say(format_args!("  from {from}: {bytes} bytes"))?;
+    }
+    Ok(())
 }

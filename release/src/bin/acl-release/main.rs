@@ -33,9 +33,11 @@ enum Verb {
     Pause(amend::Pause),
     Resume(amend::Resume),
     Withdraw(amend::Withdraw),
+    Amend(amend::Amend),
     Refresh(refresh::Refresh),
     Serve(serve::Serve),
     Show(show::Show),
+    Check(show::Check),
 }
 
 fn main() -> ExitCode {
@@ -58,9 +60,11 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Pause(pause) => pause.run(),
         Verb::Resume(resume) => resume.run(),
         Verb::Withdraw(withdraw) => withdraw.run(),
+        Verb::Amend(amend) => amend.run(),
         Verb::Refresh(refresh) => refresh.run(),
         Verb::Serve(serve) => serve.run(),
         Verb::Show(show) => show.run(),
+        Verb::Check(check) => check.run(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use acl_host::clock::SystemClock;
+use acl_host::private;
 use acl_release::repository::publish::Publisher;
 use acl_release::trust::keys::{KeySource, Keyring};
 use acl_release::trust::roles::Lifetimes;
@@ -15,7 +16,8 @@ use jiff::Span;
 pub(crate) struct Settings {
     /// The repository's directory
     pub(crate) repository: PathBuf,
-    /// Directory with the key of each role: ROLE.key, Ed25519 in PKCS#8 (PEM or DER)
+    /// Directory with the key of each role: ROLE.key, Ed25519 in PKCS#8 (PEM or DER) [default:
+    /// ~/.local/share/acl/release-keys]
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
     /// The key of one role (root, targets, snapshot, timestamp, channel-NAME): a path, or exec:COMMAND that is called
@@ -48,11 +50,17 @@ struct LifetimeSettings {
 }
 
 impl Settings {
+    /// The directory of the keys; none where no one named it and there is no home.
+    pub(crate) fn keys(&self) -> Option<PathBuf> {
+        let usual = || private::usual_directory("release-keys").ok();
+        self.keys.clone().or_else(usual)
+    }
+
     /// Takes the repository.
-    pub(crate) fn publisher(self) -> acl_release::Result<Publisher> {
+    pub(crate) fn publisher(&self) -> acl_release::Result<Publisher> {
         let keys = Keyring {
-            dir: self.keys,
-            named: self.named.into_iter().collect(),
+            dir: self.keys(),
+            named: self.named.iter().cloned().collect(),
         };
         Publisher::new(
             &self.repository,
@@ -64,7 +72,7 @@ impl Settings {
 }
 
 impl LifetimeSettings {
-    fn merged(self) -> Lifetimes {
+    fn merged(&self) -> Lifetimes {
         let usual = Lifetimes::default();
         Lifetimes {
             root: self.root_expires.unwrap_or(usual.root),

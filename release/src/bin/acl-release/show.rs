@@ -1,13 +1,16 @@
-//! `acl-release show`
+//! `acl-release show` and `check`
 
 use std::path::PathBuf;
 
+use acl_host::clock::{Clock, SystemClock};
+use acl_release::Error;
 use acl_release::channel::{Channel, Offer};
 use acl_release::digest::Digest;
 use acl_release::repository::store::{Metadata, Store};
+use acl_release::trust::roles::expiry;
 use acl_release::version::Version;
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{Span, Timestamp};
 use serde::Serialize;
 
 use crate::say;
@@ -22,6 +25,16 @@ pub(crate) struct Show {
     json: bool,
 }
 
+/// Checks the signatures, digests and expiry of what a repository holds; exit status 5 when something has expired
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The repository's directory
+    repository: PathBuf,
+    /// Also when something expires within this time, such as 2d
+    #[arg(long, value_name = "TIME", default_value = "0s")]
+    within: Span,
+}
+
 #[derive(Serialize)]
 struct Report {
     roles: Vec<Role>,
@@ -34,6 +47,7 @@ struct Role {
     name: String,
     version: u64,
     expires: Timestamp,
+    expired: bool,
 }
 
 #[derive(Serialize)]
@@ -48,7 +62,7 @@ struct Release {
 impl Show {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let store = Store::new(&self.repository);
-        let report = report(&store)?;
+        let report = report(&store, SystemClock.now())?;
         if self.json {
             return say(format_args!("{}", serde_json::to_string_pretty(&report)?));
         }
@@ -56,10 +70,15 @@ impl Show {
             name,
             version,
             expires,
+            expired,
         } in &report.roles
         {
+            let (state, mark) = match expired {
+                true => ("expired", "  EXPIRED"),
+                false => ("expires", ""),
+            };
             say(format_args!(
-                "role     {name:<16} version {version:<6} expires {expires}"
+                "role     {name:<16} version {version:<6} {state} {expires}{mark}"
             ))?;
         }
         for Release {
@@ -75,18 +94,38 @@ impl Show {
             ))?;
         }
         for channel in &report.channels {
-            let offers: Vec<String> = channel.releases.iter().map(describe).collect();
-            say(format_args!(
-                "channel  {:<16} {}",
-                channel.name,
-                offers.join(", ")
-            ))?;
+            let name = &channel.name;
+            if channel.releases.is_empty() {
+                say(format_args!("channel  {name:<16} offers nothing"))?;
+            }
+            for offer in &channel.releases {
+                say(format_args!("channel  {name:<16} {}", describe(offer)))?;
+            }
         }
         Ok(())
     }
 }
 
-fn report(store: &Store) -> acl_release::Result<Report> {
+impl Check {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let now = expiry(SystemClock.now(), &self.within)?;
+        let report = report(&Store::new(&self.repository), now)?;
+        let expired = report.roles.iter().filter(|role| role.expired);
+        let roles: Vec<String> = expired.map(|role| role.name.clone()).collect();
+        if !roles.is_empty() {
+            return Err(Error::RolesExpired { roles, now }.into());
+        }
+        let first = report.roles.iter().min_by_key(|role| role.expires);
+        match first {
+            Some(Role { name, expires, .. }) => say(format_args!(
+                "nothing has expired at {now}; {name} is the first, at {expires}"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+fn report(store: &Store, now: Timestamp) -> acl_release::Result<Report> {
     let metadata = Metadata::load(store)?;
     let releases = store
         .manifests(&metadata)?
@@ -103,17 +142,18 @@ fn report(store: &Store) -> acl_release::Result<Report> {
         .keys()
         .map(|name| store.channel(&metadata, name));
     Ok(Report {
-        roles: roles(&metadata),
+        roles: roles(&metadata, now),
         releases: releases.collect(),
         channels: channels.collect::<Result<_, _>>()?,
     })
 }
 
-fn roles(metadata: &Metadata) -> Vec<Role> {
-    let role = |name: String, version: std::num::NonZeroU64, expires| Role {
+fn roles(metadata: &Metadata, now: Timestamp) -> Vec<Role> {
+    let role = |name: String, version: std::num::NonZeroU64, expires: Timestamp| Role {
         name,
         version: version.get(),
         expires,
+        expired: expires <= now,
     };
     let (root, targets) = (&metadata.root.signed, &metadata.targets.signed);
     let (snapshot, timestamp) = (&metadata.snapshot.signed, &metadata.timestamp.signed);

@@ -1,29 +1,30 @@
 //! A release is added a second time: nothing of it may change, and what of it is damaged is made anew.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::build::Build;
-use super::{Doing, Effort};
+use super::{Added, Doing, Effort, Outcome};
 use crate::error::{Error, Result};
-use crate::manifest::{Blob, Manifest, Part};
+use crate::manifest::{Blob, Manifest, Part, PatchFrom};
 use crate::repository::publish::Publisher;
 
 impl Publisher {
-    /// The manifest of a release that is there, if it was made of this build and is whole, or whole again.
+    /// A release that is there, if it was made of this build and is whole, or whole again.
     pub(super) fn again(
         &self,
-        dir: &Path,
         build: &Build,
         (there, known): (&Manifest, &[Manifest]),
         effort: &Effort,
         tell: &mut dyn FnMut(Doing<'_>),
-    ) -> Result<Manifest> {
+    ) -> Result<Added> {
+        let damaged = self.damaged(there);
         let same = there.image_id == build.image_id
             && there.root_hash == build.root_hash
             && there.packages == build.packages;
         let mut compared = Vec::new();
         for part in Part::ALL {
-            let (made, new) = self.artifact(dir, build, part, known, effort.level, tell)?;
+            let (made, new) = self.artifact(build, part, known, effort.level, tell)?;
             let artifact = there.artifacts.part(part);
             if !same || (made.size, made.sha256) != (artifact.size, artifact.sha256) {
                 return Err(Error::ReleaseExists {
@@ -57,7 +58,27 @@ impl Publisher {
                 }
             }
         }
-        Ok(there.clone())
+        Ok(Added {
+            manifest: there.clone(),
+            outcome: match damaged {
+                0 => Outcome::Unchanged,
+                damaged => Outcome::Mended(damaged),
+            },
+        })
+    }
+
+    /// How many of a release's blobs the repository does not have, or not whole.
+    fn damaged(&self, release: &Manifest) -> usize {
+        let artifacts = Part::ALL.map(|part| release.artifacts.part(part).blobs());
+        let patches = release.patches.iter().flat_map(PatchFrom::blobs);
+        // Two artifacts may share one.
+        let blobs: BTreeMap<_, _> = artifacts
+            .into_iter()
+            .flatten()
+            .chain(patches)
+            .map(|blob| (blob.sha256, blob))
+            .collect();
+        blobs.values().filter(|blob| !self.store.has(blob)).count()
     }
 
     /// The first blob that the repository does not have, or not whole.

@@ -16,17 +16,14 @@ use crate::payload::{inner, pack};
 use crate::repository::store::Store;
 
 /// What is compressed in a file, and the file with that unpacked; none when nothing is.
-pub(super) fn unpack(store: &Store, path: &Path) -> Result<Option<(Vec<Inner>, File)>> {
-    let unpacked = || {
-        let bytes = std::fs::read(path)?;
-        let inner = inner::find(&bytes)?;
-        if inner.is_empty() {
-            return Ok(None);
-        }
-        let file = unpack_file(store, &mut bytes.as_slice(), &inner)?;
-        Ok(Some((inner, file)))
-    };
-    unpacked().map_err(failed("unpack", path))
+pub(super) fn unpack(store: &Store, bytes: &[u8]) -> io::Result<Option<(Vec<Inner>, File)>> {
+    let inner = inner::find(bytes)?;
+    if inner.is_empty() {
+        return Ok(None);
+    }
+    let mut bytes = bytes;
+    let file = unpack_file(store, &mut bytes, &inner)?;
+    Ok(Some((inner, file)))
 }
 
 /// A file with its frames unpacked, without a name.
