@@ -50,13 +50,15 @@ impl Esp {
     /// The ESP of a machine: `<root>/efi` or `<root>/boot`, whichever has `EFI/Linux`.
     ///
     /// # Errors
-    /// [`Error::FindEsp`].
+    /// [`Error::FindEsp`]; [`Error::ReadFile`] when it cannot be told whether it is there.
     pub fn find(root: &Path) -> Result<Self> {
-        ["efi", "boot"]
-            .map(|directory| Self::at(root.join(directory)))
-            .into_iter()
-            .find(|esp| esp.entries_directory().is_dir())
-            .ok_or(Error::FindEsp)
+        for directory in ["efi", "boot"] {
+            let esp = Self::at(root.join(directory));
+            if is_directory(&esp.entries_directory())? {
+                return Ok(esp);
+            }
+        }
+        Err(Error::FindEsp)
     }
 
     /// Where the entries lie.
@@ -276,6 +278,24 @@ impl Esp {
                 path: directory,
                 source,
             })
+    }
+}
+
+fn is_directory(path: &Path) -> Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(source) => Err(Error::ReadFile {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod esp;
 pub mod file;
 pub mod gpt;
 pub mod guid;
+pub mod output;
 pub mod private;
 pub mod signature;
 pub mod slot;

@@ -34,7 +34,8 @@ fn a_region_cannot_be_left() {
                 "{length} bytes at {offset} do not fit into the 1024 bytes of USR-B: the release needs larger slots than this disk has"
             )
         );
-        assert!(region.read_at(&mut vec![0; length], offset).is_err());
+        let reading = region.read_at(&mut vec![0; length], offset).unwrap_err();
+        assert_eq!(reading.to_string(), error.to_string());
     }
     let mut expected = vec![0; 8192];
     expected[2024..2048].fill(7);
@@ -51,8 +52,22 @@ fn a_disk_in_a_file_does_not_grow() {
     let disk = Disk::open(&path).unwrap();
     let error = disk.write_at(&[1], 4096).unwrap_err();
     assert!(matches!(error, Error::OutsideOfRegion { .. }));
-    assert!(disk.region("x", 0..4097).is_err());
-    assert!(disk.read_at(&mut [0; 2], 4095).is_err());
+    let error = disk.region("x", 0..4097).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::OutsideOfRegion {
+            offset: 0,
+            length: 4097,
+            size: 4096,
+            ..
+        }
+    ));
+    let error = disk.read_at(&mut [0; 2], 4095).unwrap_err();
+    let shown = chain(&error).replace(&path.display().to_string(), "DISK");
+    assert_eq!(
+        shown,
+        "cannot read 2 bytes at 4095 of DISK: failed to fill whole buffer"
+    );
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 4096);
 }
 

@@ -162,7 +162,11 @@ fn what_is_written_is_no_entry_until_it_is_armed() {
     assert_eq!(fixture.content("acl_2+3.efi"), "kernel");
     assert_eq!(fixture.esp.unarmed().unwrap(), 0);
     // Nothing is there any more that could be armed.
-    assert!(fixture.esp.arm(written).is_err());
+    let error = fixture.esp.arm(written).unwrap_err();
+    assert_eq!(
+        fixture.text(&error),
+        "cannot rename ESP/EFI/Linux/.acl_2+3.efi.new to ESP/EFI/Linux/acl_2+3.efi: No such file or directory (os error 2)"
+    );
     assert_eq!(fixture.names(), ["acl_1.efi", "acl_2+3.efi"]);
 }
 
@@ -186,7 +190,14 @@ fn a_full_esp_is_seen_before_anything_is_changed() {
         "{text}"
     );
     assert_eq!(error.who(), Who::Environment);
-    assert!(fixture.esp.require_space(u64::MAX).is_err());
+    let error = fixture.esp.require_space(u64::MAX).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::EspFull {
+            needed: u64::MAX,
+            ..
+        }
+    ));
     fixture.esp.require_space(1).unwrap();
     assert_eq!(fixture.names(), ["acl_1.efi", "acl_2+0-3.efi"]);
 }
@@ -296,6 +307,21 @@ fn the_esp_of_a_machine() {
         Esp::find(root.path()).unwrap(),
         Esp::at(root.path().join("efi"))
     );
+}
+
+/// A link that leads to itself stands for everything that keeps the kernel from telling: it does so for root, too.
+#[test]
+fn an_esp_that_cannot_be_looked_at_is_not_taken_for_none() {
+    let root = tempfile::tempdir().unwrap();
+    create_dir_all(root.path().join("boot/EFI/Linux")).unwrap();
+    std::os::unix::fs::symlink("efi", root.path().join("efi")).unwrap();
+    let error = Esp::find(root.path()).unwrap_err();
+    let shown = chain(&error).replace(&root.path().display().to_string(), "ROOT");
+    assert_eq!(
+        shown,
+        "cannot read ROOT/efi/EFI/Linux: Too many levels of symbolic links (os error 40)"
+    );
+    assert_eq!(error.who(), Who::Environment);
 }
 
 /// What a rename on FAT leaves that was cut: the loader passes over it.

@@ -8,11 +8,15 @@
 #[cfg(test)]
 mod disks;
 #[cfg(test)]
+mod durability;
+#[cfg(test)]
 mod esp;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
 mod firmware;
+#[cfg(test)]
+mod recorder;
 #[cfg(test)]
 mod slots;
 #[cfg(test)]

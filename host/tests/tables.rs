@@ -114,7 +114,11 @@ fn partitions_that_a_table_cannot_hold() {
     }
     assert_eq!(table.partitions(), [good]);
     table.remove(1).unwrap();
-    assert!(table.remove(1).is_err());
+    let error = table.remove(1).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("{} has no partition 1", disk.path().display())
+    );
 }
 
 #[test]

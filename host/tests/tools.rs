@@ -107,6 +107,22 @@ fn a_missing_program_is_told_with_its_package() {
     tree.require(&Tool::Shell).unwrap();
 }
 
+/// A link that leads to itself stands for every path that cannot be looked at: it does so for root, too.
+#[test]
+fn a_program_that_cannot_be_looked_at_is_not_taken_for_none() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("check");
+    std::os::unix::fs::symlink("check", &path).unwrap();
+    for tool in [Tool::Operator(path.clone()), Tool::Own(path.clone())] {
+        let error = Tools::host().command(tool).run().unwrap_err();
+        let expected = format!(
+            "cannot start {}: Too many levels of symbolic links (os error 40)",
+            path.display()
+        );
+        assert_eq!(chain(&error), expected);
+    }
+}
+
 #[test]
 fn a_program_that_cannot_be_started() {
     let temp = tempfile::tempdir().unwrap();

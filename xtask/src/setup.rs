@@ -47,7 +47,7 @@ const NEEDS: [Need; 4] = [
 const MAKES: &str = "tests: the first boot makes its file systems, volumes and tables on files";
 
 /// What the tests need beside that.
-const TEST_NEEDS: [Need; 13] = [
+const TEST_NEEDS: [Need; 14] = [
     Need {
         package: "btrfs-progs",
         why: MAKES,
@@ -61,6 +61,11 @@ const TEST_NEEDS: [Need; 13] = [
         package: "cryptsetup-bin",
         why: MAKES,
         files: &["/usr/sbin/cryptsetup", "/sbin/cryptsetup"],
+    },
+    Need {
+        package: "dbus-daemon",
+        why: "tests: a bus of their own for aclctl, the agent and a stand-in for polkit",
+        files: &["/usr/bin/dbus-daemon", "/bin/dbus-daemon"],
     },
     Need {
         package: "dosfstools",

@@ -89,10 +89,10 @@ impl Tools {
 fn on_host(tool: &Tool) -> Result<Program> {
     let name = tool.program();
     let (path, env) = match tool {
-        Tool::Operator(path) if !path.exists() => {
+        Tool::Operator(path) if is_missing(path) => {
             return Err(Error::FindOperatorProgram { path: name });
         }
-        Tool::Own(path) if !path.exists() => return Err(Error::FindOwnProgram { path: name }),
+        Tool::Own(path) if is_missing(path) => return Err(Error::FindOwnProgram { path: name }),
         Tool::Operator(_) | Tool::Own(_) => (name, Vec::new()),
         _ => (search(&name, tool)?, plain_messages()),
     };
@@ -102,6 +102,11 @@ fn on_host(tool: &Tool) -> Result<Program> {
         env,
         of_operator: matches!(tool, Tool::Operator(_)),
     })
+}
+
+/// Whether there is surely nothing; where that cannot be told, the start of the program says why.
+fn is_missing(path: &Path) -> bool {
+    matches!(path.try_exists(), Ok(false))
 }
 
 fn search(name: &Path, tool: &Tool) -> Result<PathBuf> {
@@ -161,10 +166,11 @@ fn plain_messages() -> Vec<(&'static str, OsString)> {
 /// The dynamic linker. Its well-known name is a link, which may lead out of the tree.
 fn linker(tree: &Path) -> PathBuf {
     let file = tree.join("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2");
-    if file.exists() {
-        return file;
+    if is_missing(&file) {
+        inside(tree, tree.join("usr/lib64/ld-linux-x86-64.so.2"))
+    } else {
+        file
     }
-    inside(tree, tree.join("usr/lib64/ld-linux-x86-64.so.2"))
 }
 
 /// The path of a program in the tree, and the file that this path leads to.

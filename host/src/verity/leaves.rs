@@ -136,14 +136,16 @@ mod tests {
             salt: vec![1],
             uuid: [0; 16],
         };
-        assert!(Leaves::new(0, &parameters).is_err());
-        assert!(Leaves::new(5000, &parameters).is_err());
+        for length in [0, 5000] {
+            let refused = Leaves::new(length, &parameters).map(|_| ());
+            assert!(matches!(refused, Err(Error::OddLength { length: told }) if told == length));
+        }
         let mut leaves = Leaves::new(2 * LEAF_SPAN, &parameters).unwrap();
         for (offset, length) in [(4096, 4096), (0, 4096), (LEAF_SPAN, 2 * LEAF_SPAN)] {
-            assert!(
-                leaves.put(offset, &vec![0; length as usize]).is_err(),
-                "{offset}"
-            );
+            let refused = leaves.put(offset, &vec![0; length as usize]);
+            let as_expected =
+                matches!(refused, Err(Error::OddLength { length: told }) if told == length);
+            assert!(as_expected, "{offset}: {refused:?}");
         }
     }
 }

@@ -121,6 +121,9 @@ mod tests {
             blocks: 1,
             salt: vec![0; 257],
         };
-        assert!(long.to_block().is_err());
+        assert_eq!(
+            long.to_block().unwrap_err().to_string(),
+            "no verity superblock that this version can read: the salt is longer than 256 bytes"
+        );
     }
 }

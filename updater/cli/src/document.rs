@@ -23,6 +23,8 @@ pub(crate) struct Document {
     pub(crate) state: Phase,
     pub(crate) entries: Vec<Entry>,
     pub(crate) decision: Option<Decision>,
+    /// On what that was decided; older agents do not say.
+    pub(crate) decided: Option<Decided>,
     pub(crate) update: Option<Update>,
     pub(crate) refused: Vec<Refused>,
     pub(crate) history: Vec<Record>,
@@ -91,6 +93,14 @@ pub(crate) struct Tries {
 pub(crate) struct Decision {
     pub(crate) reason: String,
     pub(crate) verdicts: Vec<String>,
+}
+
+/// The release that ran and the time when it was decided.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Decided {
+    pub(crate) release: String,
+    /// In milliseconds since 1970.
+    pub(crate) at: u64,
 }
 
 /// The update under way.

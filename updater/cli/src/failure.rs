@@ -16,7 +16,9 @@ pub(crate) enum Failure {
     Begin { source: std::io::Error },
     #[error("cannot reach the system bus")]
     Connect { source: zbus::Error },
-    #[error("the update agent is not running; `systemctl status acl-updated` tells why")]
+    #[error(
+        "the update agent is not running: `systemctl start acl-updated` starts it, `systemctl status acl-updated` shows why it ended"
+    )]
     NotRunning,
     #[error("the bus does not let you ask the agent: {reason}")]
     Denied { reason: String },

@@ -1,6 +1,6 @@
 //! Text on the terminal: wrapped to 80 columns, written to a locked standard output.
 
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stderr};
 
 use crate::failure::Failure;
 
@@ -11,9 +11,7 @@ const LABEL: usize = 10;
 
 /// Print lines.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    let mut out = stdout().lock();
-    writeln!(out, "{}", text.trim_end())
-        .and_then(|()| out.flush())
+    acl_host::output::print(format_args!("{}", text.trim_end()))
         .map_err(|source| Failure::Print { source })
 }
 

@@ -201,14 +201,26 @@ State     no first boot has ended here, so the next boot is one. A machine that
           yet.
 ";
 
+const NO_MACHINE: &str = "\
+State     no first boot has ended here: this is no ACL machine, its os-release
+          does not name an image (IMAGE_ID, IMAGE_VERSION)
+";
+
+/// What an image of ACL says of itself, and a workstation.
+const IMAGE: Written = (OS_RELEASE, b"ID=acl\nIMAGE_ID=acl\nIMAGE_VERSION=1\n");
+const WORKSTATION: Written = (OS_RELEASE, b"ID=debian\nVERSION_ID=\"13\"\n");
+const OS_RELEASE: &str = "/usr/lib/os-release";
+
 #[test]
 fn status_tells_all_of_a_first_boot() {
     let (good, bad) = (good().to_json(), bad().to_json());
     let before = format!("{PROVISIONED}.before");
     let reset = "State     reset: the next boot is a first boot\n";
     let earlier = GOOD.replace("State     p", "State     before the reset: p");
-    let table: [(&[Written], String); 9] = [
-        (&[], NONE.to_owned()),
+    let table: [(&[Written], String); 11] = [
+        (&[IMAGE], NONE.to_owned()),
+        (&[WORKSTATION], NO_MACHINE.to_owned()),
+        (&[], NO_MACHINE.to_owned()),
         (&[(PROVISIONED, &good)], GOOD.to_owned()),
         (
             &[(PROVISIONED, &good), (LOG, LOGGED.as_bytes())],

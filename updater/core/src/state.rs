@@ -19,6 +19,9 @@ pub struct State {
     pub goal: Goal,
     /// What the last check decided.
     pub decision: Option<Decision>,
+    /// On what that was decided; none without a decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Decided>,
     /// The update that was begun and has no outcome yet.
     pub update: Option<Update>,
     /// Releases that are not to be tried again, oldest first.
@@ -149,6 +152,16 @@ pub struct Decision {
     pub reason: String,
     /// What was found about each release of the channel, newest first.
     pub verdicts: Vec<String>,
+}
+
+/// The release that ran and the time when a decision was made. It says nothing about another release, nor about a time
+/// before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The running release.
+    pub release: Version,
+    /// When the machine was looked at for it, in milliseconds since 1970.
+    pub at: u64,
 }
 
 impl State {

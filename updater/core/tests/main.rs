@@ -7,6 +7,7 @@
 )]
 
 mod bootable;
+mod decided;
 mod decisions;
 mod model;
 mod states;

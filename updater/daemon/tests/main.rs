@@ -7,12 +7,14 @@
 )]
 
 mod artifact;
+mod authority;
 mod killed;
 mod network;
 mod node;
 mod over_the_bus;
 mod pace;
 mod powercuts;
+mod private_bus;
 mod refusals;
 mod site;
 mod small;

@@ -1,6 +1,7 @@
 //! `aclctl status`
 
 use indicatif::HumanBytes;
+use jiff::Timestamp;
 
 use crate::{
     agent::Agent,
@@ -44,6 +45,10 @@ pub(crate) fn describe(document: &Document) -> String {
     if let Some(decision) = &document.decision {
         out += &field("Decision", &decision.reason);
     }
+    if let Some(decided) = &document.decided {
+        let made = format!("{}, on {}", time(decided.at), decided.release);
+        out += &field("  Made", &made);
+    }
     let entries: Vec<_> = document.entries.iter().map(entry).collect();
     out += &field("Boots", &entries.join(", "));
     if let Some(update) = &document.update {
@@ -80,6 +85,16 @@ pub(crate) fn phase(phase: &Phase) -> String {
         }
         Phase::Failed { reason, who } => format!("failed ({who} must act): {reason}"),
     }
+}
+
+/// A time in milliseconds since 1970, to the second.
+fn time(milliseconds: u64) -> String {
+    let time = i64::try_from(milliseconds).ok();
+    let time = time.and_then(|time| Timestamp::from_millisecond(time).ok());
+    time.map_or_else(
+        || "at a time that no clock shows".into(),
+        |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
 }
 
 fn entry(entry: &Entry) -> String {
@@ -159,6 +174,7 @@ mod tests {
                        {"version":"4","tries":{"left":0,"done":0}}],
             "state":{"name":"committed","from":"1","to":"2"},
             "decision":{"version":null,"reason":"2 runs already","verdicts":["2 runs already"]},
+            "decided":{"release":"2","at":1796139611999},
             "update":null,
             "refused":[{"version":"3","reason":"it was not healthy: units: failed: containerd.service"}],
             "history":[{"from":"1","to":"2","outcome":"committed","bytes_fetched":1048576,
@@ -169,6 +185,7 @@ mod tests {
 Running   2
 State     2 is committed; it came after 1
 Decision  2 runs already
+  Made    2026-12-01T15:40:11Z, on 2
 Boots     1 (good), 2 (good), 3 (not tried any more, after 3 tries), 4 (not
           tried any more)
 Refused   3: it was not healthy: units: failed: containerd.service

@@ -30,6 +30,8 @@ pub(crate) struct Places {
     pub(crate) log: PathBuf,
     /// The log of the one before the last reset.
     pub(crate) log_before: PathBuf,
+    /// What runs.
+    pub(crate) os_release: PathBuf,
 }
 
 /// What they say.
@@ -45,6 +47,8 @@ pub(crate) struct Records {
     pub(crate) before: Option<Record>,
     /// The log of the last first boot.
     pub(crate) log: Option<String>,
+    /// Whether an image of ACL runs here, as far as os-release says.
+    pub(crate) image: bool,
 }
 
 /// A record.
@@ -93,6 +97,7 @@ impl Places {
             failed: directory.join("failed.json"),
             log: directory.join("log"),
             log_before: directory.join("log.before"),
+            os_release: root.join("usr/lib/os-release"),
         }
     }
 }
@@ -108,6 +113,7 @@ impl Records {
             provisioned: record(&places.provisioned)?,
             failed: record(&places.failed)?,
             log: read(&places.log)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            image: read(&places.os_release)?.is_some_and(|bytes| names_an_image(&bytes)),
             ..Self::default()
         };
         if records.provisioned.is_none() {
@@ -153,6 +159,13 @@ impl Record {
             }
         }
     }
+}
+
+/// Whether os-release(5) names an image and its version, as every image of ACL does.
+fn names_an_image(os_release: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(os_release);
+    let names = |key: &str| text.lines().any(|line| line.starts_with(key));
+    names("IMAGE_ID=") && names("IMAGE_VERSION=")
 }
 
 /// The bytes of a file; none where there is no file.

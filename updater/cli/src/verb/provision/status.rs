@@ -8,6 +8,8 @@ const DIGITS: usize = 16;
 
 const NONE: &str = "no first boot has ended here, so the next boot is one. A machine that came up without one was \
                     installed by a release that had no first boots yet.";
+const NO_MACHINE: &str = "no first boot has ended here: this is no ACL machine, its os-release does not name an image \
+                          (IMAGE_ID, IMAGE_VERSION)";
 const RESET: &str = "reset: the next boot is a first boot";
 
 pub(crate) fn run(places: &Places, json: bool) -> Result<(), Failure> {
@@ -29,7 +31,10 @@ fn describe(records: &Records) -> String {
     } else if records.reset {
         parts.push(field("State", RESET));
     } else if records.failed.is_none() {
-        parts.push(field("State", NONE));
+        parts.push(field(
+            "State",
+            if records.image { NONE } else { NO_MACHINE },
+        ));
     }
     if let Some(record) = &records.before {
         let state = format!("before the reset: {}", success(&record.status));
