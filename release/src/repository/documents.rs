@@ -78,7 +78,7 @@ impl Document {
 
     /// The channel's document.
     pub(crate) fn channel(self, name: &ChannelName) -> Result<Channel> {
-        let channel: Channel = self.parse(channel::SCHEMA)?;
+        let channel: Channel = self.parse::<channel::Reading>(channel::SCHEMA)?.into();
         if channel.name != *name {
             return Err(self.wrong(format!("channel {}", channel.name)));
         }

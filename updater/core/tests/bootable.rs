@@ -136,7 +136,10 @@ impl World {
             return;
         };
         self.machine.carry_out(&effect, false);
-        if matches!(effect, Effect::Do(..) | Effect::Disarm(_) | Effect::MarkBad(_)) {
+        if matches!(
+            effect,
+            Effect::Do(..) | Effect::Disarm(_) | Effect::MarkBad(_)
+        ) {
             self.seen = None;
         }
         match effect {

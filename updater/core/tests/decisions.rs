@@ -565,7 +565,8 @@ fn a_reboot_waits_for_the_repository_up_to_the_limit() {
         state = step(state, automatic.clone()).0;
     }
     let (state, effects) = step(state, unread(then, 25 * HOUR));
-    let reason = "the repository did not say for 24 hours that it may still be booted: nobody answers";
+    let reason =
+        "the repository did not say for 24 hours that it may still be booted: nobody answers";
     assert_eq!(effects, [Effect::Disarm(obstacle(reason))]);
     let (state, effects) = step(state, Event::Disarmed(obstacle(reason)));
     assert_eq!(effects, [Effect::Save, Effect::Check]);
