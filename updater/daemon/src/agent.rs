@@ -1,6 +1,6 @@
 //! The agent: feeds the core with what happens and has its effects carried out, one at a time.
 
-use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
+use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use acl_host::clock::Clock;
 use acl_release::repository::http::Network;
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::{
-    config::Config,
+    config::{Config, Unreachable},
     effect, facts,
     feed::{self, Timer},
     machine::Machine,
@@ -120,7 +120,7 @@ pub async fn run(
                 agent.advance();
                 // A step that is done is not yet a success: the next may fail, each time again.
                 if agent.is_at_rest() {
-                    timer.heed(matches!(agent.state.phase, Phase::Failed(_)));
+                    timer.heed(failure_of(&agent.state.phase).is_some());
                 }
             }
             Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
@@ -154,9 +154,15 @@ pub async fn once(ground: Ground, shown: watch::Sender<Shown>) -> Result<Option<
             Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
         }
     }
-    match agent.state.phase {
-        Phase::Failed(failure) => Ok(Some(failure)),
-        _ => Ok(None),
+    Ok(failure_of(&agent.state.phase))
+}
+
+/// What keeps the agent from its goal, if anything does.
+fn failure_of(phase: &Phase) -> Option<Failure> {
+    match phase {
+        Phase::Failed(failure) => Some(failure.clone()),
+        Phase::Waiting { .. } => Some(Failure::new(Who::Environment, phase.to_string())),
+        _ => None,
     }
 }
 
@@ -176,6 +182,8 @@ impl Agent {
             machine: ground.machine.clone(),
             clock: ground.clock.clone(),
             way,
+            // Before the first check nothing asks for it.
+            unreachable: (Unreachable::Wait, Duration::ZERO),
             store,
             progress: Progress::new(sender),
             prepared: None,
@@ -412,6 +420,7 @@ fn tell(phase: &Phase) {
             who: Who::Bug,
         }) => error!(reason, "state: {phase}"),
         Phase::Failed(Failure { reason, who }) => warn!(reason, ?who, "state: {phase}"),
+        Phase::Waiting { .. } | Phase::Disarmed { .. } => warn!(?phase, "state: {phase}"),
         phase => info!(?phase, "state: {phase}"),
     }
 }

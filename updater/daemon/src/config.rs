@@ -17,7 +17,7 @@ use acl_release::{channel::ChannelName, repository::http::Proxy};
 use acl_updater_core::state::Goal;
 use url::Url;
 
-pub use written::{Automatic, Strategy};
+pub use written::{Automatic, Strategy, Unreachable};
 
 /// The checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,10 @@ pub struct Config {
     pub automatic: Automatic,
     /// When it reboots by itself.
     pub strategy: Strategy,
+    /// What becomes of a reboot into an armed release while the repository cannot be asked whether it may be booted.
+    pub unreachable: Unreachable,
+    /// How long such a reboot waits before the release is disarmed; a day.
+    pub wait_limit: Duration,
     /// What health checks need to know.
     pub health: Health,
 }
@@ -160,6 +164,9 @@ mod tests {
         assert_eq!(config.channel.as_str(), "stable");
         assert_eq!(config.check_interval, Duration::from_secs(45 * 60));
         assert_eq!(config.goal(), Some(Goal::Arm));
+        let day = Duration::from_secs(24 * 3600);
+        let waits = (config.unreachable, config.wait_limit);
+        assert_eq!(waits, (Unreachable::Wait, day));
         assert_eq!(
             config.root,
             dir.path().join("usr/share/acl/trust/root.json")
@@ -264,6 +271,14 @@ mod tests {
             (
                 "channel = \"../x\"",
                 "channel in /etc/acl/updater.d/10.toml is \"../x\"",
+            ),
+            (
+                "[reboot]\nwait_limit = \"1s\"",
+                "reboot.wait_limit in /etc/acl/updater.d/10.toml is \"1s\"; a duration from 1m to 720h",
+            ),
+            (
+                "[reboot]\nunreachable = \"never\"",
+                "unknown variant `never`, expected `wait` or `go`",
             ),
             (
                 "[reboot]\nstrategy = \"whenever\"",

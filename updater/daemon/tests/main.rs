@@ -6,7 +6,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod armed;
 mod artifact;
+mod fit;
+mod forged;
 mod killed;
 mod network;
 mod node;
