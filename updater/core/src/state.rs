@@ -203,7 +203,7 @@ impl Failure {
     /// A failure that `who` must act on.
     pub fn new(who: Who, reason: impl Into<String>) -> Self {
         Self {
-            reason: reason.into(),
+            reason: Self::bounded(who, &reason.into()),
             who,
         }
     }

@@ -28,6 +28,7 @@ pub fn step(mut state: State, event: Event) -> (State, Vec<Effect>) {
         Event::WentBack => went_back(&state),
         Event::Failed(failure) => failed(&mut state, failure),
     };
+    state.bound();
     (state, effects)
 }
 
