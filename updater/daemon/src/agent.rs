@@ -110,7 +110,9 @@ pub async fn run(
     let mut asks = ends.asks;
     let mut timer = Timer::new(ground.pace);
     agent.start();
-    tokio::pin!(shutdown);
+    let synchronised = synchronised(&ground);
+    let mut waits_for_time = true;
+    tokio::pin!(shutdown, synchronised);
     loop {
         agent.advance();
         tokio::select! {
@@ -125,9 +127,20 @@ pub async fn run(
             }
             Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
             Some(ask) = asks.recv() => agent.ask(ask),
-            () = timer.passed() => agent.tick(&mut timer),
+            () = &mut synchronised, if waits_for_time => waits_for_time = false,
+            () = timer.passed(), if !waits_for_time => agent.tick(&mut timer),
             () = feed::trial_pause(&agent.state) => agent.look(),
         }
+    }
+}
+
+/// Ends when the agent may act by itself for the first time. What is asked for does not wait, nor do machines in a file.
+async fn synchronised(ground: &Ground) {
+    if ground.machine.is_this_one() {
+        // What is wrong with the configuration is told by the first check.
+        let config = Config::load(&ground.machine.root);
+        let limit = config.map_or(Duration::ZERO, |config| config.time_sync_wait);
+        feed::synchronised::synchronised(limit).await;
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Config {
     pub channel: ChannelName,
     /// How long between two checks; 45 minutes.
     pub check_interval: Duration,
+    /// How long the first check waits for the time to be synchronised; a minute, 0 for not at all.
+    pub time_sync_wait: Duration,
     /// What the agent does by itself.
     pub automatic: Automatic,
     /// When it reboots by itself.
@@ -165,6 +167,7 @@ mod tests {
         assert_eq!(config.check_interval, Duration::from_secs(45 * 60));
         assert_eq!(config.goal(), Some(Goal::Arm));
         let day = Duration::from_secs(24 * 3600);
+        assert_eq!(config.time_sync_wait, Duration::from_secs(60));
         let waits = (config.unreachable, config.wait_limit);
         assert_eq!(waits, (Unreachable::Wait, day));
         assert_eq!(
@@ -275,6 +278,10 @@ mod tests {
             (
                 "[reboot]\nwait_limit = \"1s\"",
                 "reboot.wait_limit in /etc/acl/updater.d/10.toml is \"1s\"; a duration from 1m to 720h",
+            ),
+            (
+                "time_sync_wait = \"2h\"",
+                "time_sync_wait in /etc/acl/updater.d/10.toml is \"2h\"; a duration from 0s to 1h such as \"1m\"",
             ),
             (
                 "[reboot]\nunreachable = \"never\"",

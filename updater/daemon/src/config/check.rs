@@ -38,6 +38,13 @@ pub(super) fn check(merged: &Merged, root: &Path) -> Result<Config, Error> {
             merged.check_interval.as_ref(),
             Duration::from_secs(45 * MINUTE),
         )?,
+        time_sync_wait: within(
+            "time_sync_wait",
+            merged.time_sync_wait.as_ref(),
+            Duration::from_secs(MINUTE),
+            0..=60 * MINUTE,
+            "a duration from 0s to 1h such as \"1m\"",
+        )?,
         automatic: value(&merged.automatic).unwrap_or(Automatic::Stage),
         strategy: merged
             .strategy

@@ -16,6 +16,7 @@ pub(super) struct Merged {
     pub(super) root: Key<PathBuf>,
     pub(super) channel: Key<String>,
     pub(super) check_interval: Key<String>,
+    pub(super) time_sync_wait: Key<String>,
     pub(super) automatic: Key<Automatic>,
     pub(super) strategy: Key<Strategy>,
     pub(super) unreachable: Key<Unreachable>,
@@ -42,6 +43,7 @@ pub(super) fn merge(fragments: Vec<Fragment>) -> Merged {
         set(&mut merged.root, written.root, &path);
         set(&mut merged.channel, written.channel, &path);
         set(&mut merged.check_interval, written.check_interval, &path);
+        set(&mut merged.time_sync_wait, written.time_sync_wait, &path);
         set(&mut merged.automatic, written.automatic, &path);
         set(&mut merged.strategy, written.reboot.strategy, &path);
         set(&mut merged.unreachable, written.reboot.unreachable, &path);

@@ -38,6 +38,7 @@ pub(super) struct Written {
     pub(super) root: Option<PathBuf>,
     pub(super) channel: Option<String>,
     pub(super) check_interval: Option<String>,
+    pub(super) time_sync_wait: Option<String>,
     pub(super) automatic: Option<Automatic>,
     #[serde(default)]
     pub(super) reboot: Reboot,
