@@ -72,14 +72,14 @@ pub(crate) async fn carry_out(
             event
         }
         Err(error) => {
-            let chain = acl_host::error::chain(&error);
+            let failure = failure(&error);
+            let reason = &failure.reason;
             error!(
                 effect = name,
                 phase = "failed",
-                error = chain,
-                "{told} failed: {chain}"
+                error = reason,
+                "{told} failed: {reason}"
             );
-            let failure = failure(&error);
             Some(if is_check {
                 Event::CheckFailed(failure, check::unread(session, &error))
             } else {

@@ -8,6 +8,7 @@
 
 mod armed;
 mod artifact;
+mod endless;
 mod fit;
 mod forged;
 mod killed;

@@ -10,7 +10,7 @@ use acl_release::{
     repository::read::Repository,
     version::Version,
 };
-use acl_updater_core::{event::Obstacle, state::State};
+use acl_updater_core::{bounds, event::Obstacle, state::State};
 use jiff::Timestamp;
 
 use super::{Error, check::ARCH};
@@ -81,7 +81,7 @@ pub(super) async fn obstacle(
     };
     Ok(reason.map(|reason| Obstacle {
         version: armed.clone(),
-        reason,
+        reason: bounds::text(&reason, bounds::VERDICT),
     }))
 }
 
