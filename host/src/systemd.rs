@@ -1,13 +1,17 @@
 //! systemd over D-Bus: units and reboot.
 
 use systemd_zbus::ManagerProxy;
-use zbus::Connection;
 use zbus::zvariant::OwnedObjectPath;
+use zbus::{Connection, Proxy};
 
 use crate::error::{Error, Result};
 
 /// The unit that takes a machine down and up again.
 const REBOOT: &str = "reboot.target";
+
+/// systemd-timedated; started when it is asked.
+const TIMEDATE: &str = "org.freedesktop.timedate1";
+const TIMEDATE_PATH: &str = "/org/freedesktop/timedate1";
 
 /// The manager of the machine's services.
 #[derive(Debug, Clone)]
@@ -92,6 +96,21 @@ impl Systemd {
         let rebooted = async { ManagerProxy::new(&self.connection).await?.reboot().await };
         let rebooted = rebooted.await;
         rebooted.map_err(|error| refused("reboot at once".to_owned(), error))
+    }
+
+    /// Whether a source of time has set the machine's clock: chrony (with `rtcsync`), systemd-timesyncd or ntpd have
+    /// then cleared the kernel's `STA_UNSYNC` (adjtimex(2), `NTPSynchronized` in org.freedesktop.timedate1(5)).
+    ///
+    /// # Errors
+    /// [`Error::AskSystemd`].
+    pub async fn is_time_synchronised(&self) -> Result<bool> {
+        let asked = async {
+            let timedate = Proxy::new(&self.connection, TIMEDATE, TIMEDATE_PATH, TIMEDATE);
+            let property = timedate.await?.get_property("NTPSynchronized").await;
+            property
+        };
+        let asked = asked.await;
+        asked.map_err(|error| refused("say whether the time is synchronised".to_owned(), error))
     }
 
     /// The names of the units that have failed, sorted.

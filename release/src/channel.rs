@@ -1,12 +1,17 @@
 //! A channel's document: which releases a node that follows the channel may be offered.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::version::Version;
+
+/// Entries that cannot be understood and are told; of more there is nothing new to say.
+const UNCLEAR: usize = 16;
 
 /// The form of the document that this code writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -85,6 +90,96 @@ pub struct Channel {
     pub name: ChannelName,
     /// The releases in the order in which they were promoted.
     pub releases: Vec<Offer>,
+    /// Entries that a node passed over, see [`Reading`]; a publisher reads all of them or fails.
+    #[serde(skip)]
+    pub unclear: Vec<Unclear>,
+}
+
+/// An entry of a channel that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unclear {
+    /// Its place in the list, from 1 on; 0 for one that is there more than once.
+    pub number: usize,
+    /// Its version, when that can be read.
+    pub version: Option<Version>,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl fmt::Display for Unclear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "entry {} of the channel ", self.number)?;
+        write!(f, "cannot be understood: {}", self.problem)
+    }
+}
+
+/// A channel's document as a node reads it: entry by entry, so that one that cannot be understood does not hide the
+/// others. One at a time is held twice.
+#[derive(Debug, Deserialize)]
+#[serde(rename = "Channel")]
+pub(crate) struct Reading {
+    schema: u32,
+    name: ChannelName,
+    #[serde(deserialize_with = "entries")]
+    releases: (Vec<Offer>, Vec<Unclear>),
+}
+
+impl From<Reading> for Channel {
+    fn from(reading: Reading) -> Self {
+        let (mut releases, mut unclear) = reading.releases;
+        let mut times = BTreeMap::new();
+        for offer in &releases {
+            *times.entry(offer.version.clone()).or_insert(0_usize) += 1;
+        }
+        times.retain(|_, times| *times > 1);
+        // One of them may take back what the other offers.
+        releases.retain(|offer| !times.contains_key(&offer.version));
+        unclear.extend(times.into_iter().map(|(version, times)| Unclear {
+            number: 0,
+            version: Some(version),
+            problem: format!("the channel lists it {times} times"),
+        }));
+        Self {
+            schema: reading.schema,
+            name: reading.name,
+            releases,
+            unclear,
+        }
+    }
+}
+
+fn entries<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<(Vec<Offer>, Vec<Unclear>), D::Error> {
+    struct Entries;
+
+    impl<'de> Visitor<'de> for Entries {
+        type Value = (Vec<Offer>, Vec<Unclear>);
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of releases")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let (mut offers, mut unclear) = (Vec::new(), Vec::new());
+            let mut number = 0;
+            while let Some(value) = list.next_element::<serde_json::Value>()? {
+                number += 1;
+                match Offer::deserialize(&value) {
+                    Ok(offer) => offers.push(offer),
+                    Err(error) if unclear.len() < UNCLEAR => unclear.push(Unclear {
+                        number,
+                        version: value.get("version").and_then(|v| v.as_str()?.parse().ok()),
+                        problem: error.to_string(),
+                    }),
+                    Err(_) => {}
+                }
+            }
+            Ok((offers, unclear))
+        }
+    }
+
+    deserializer.deserialize_seq(Entries)
 }
 
 /// One release in a channel.
@@ -112,6 +207,7 @@ impl Channel {
             schema: SCHEMA,
             name,
             releases: Vec::new(),
+            unclear: Vec::new(),
         }
     }
 
@@ -148,6 +244,55 @@ mod tests {
         let text = r#"{"schema":1,"name":"stable","releases":[{"version":"1.0","starts":"2026-11-01T00:00:00Z"}]}"#;
         assert_eq!(serde_json::to_string(&channel).unwrap(), text);
         assert_eq!(serde_json::from_str::<Channel>(text).unwrap(), channel);
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_understood_does_not_hide_the_others() {
+        let text = r#"{"schema":1,"name":"stable","releases":[
+            {"version":"1","starts":"2026-11-01T00:00:00Z"},
+            {"version":"2","starts":"soon"},
+            {"version":"../3","starts":"2026-11-01T00:00:00Z"},
+            7,
+            {"version":"4","starts":"2026-11-01T00:00:00Z"},
+            {"version":"5","starts":"2026-11-01T00:00:00Z"},
+            {"version":"4","starts":"2026-11-01T00:00:00Z","paused":true}]}"#;
+        let channel = Channel::from(serde_json::from_str::<Reading>(text).unwrap());
+        let versions: Vec<_> = channel
+            .releases
+            .iter()
+            .map(|o| o.version.as_str())
+            .collect();
+        assert_eq!(versions, ["1", "5"]);
+        let told = |unclear: &Unclear| {
+            let version = unclear.version.as_ref().map(|v| v.as_str().to_owned());
+            let problem: String = unclear.problem.chars().take(24).collect();
+            (unclear.number, version, problem)
+        };
+        let unclear: Vec<_> = channel.unclear.iter().map(told).collect();
+        let expected = [
+            (2, Some("2"), "failed to parse four dig"),
+            (3, None, "'../3' is not a version:"),
+            (4, None, "invalid type: integer `7"),
+            (0, Some("4"), "the channel lists it 2 t"),
+        ];
+        let expected = expected.map(|(n, v, p)| (n, v.map(str::to_owned), p.to_owned()));
+        assert_eq!(unclear, expected);
+        // Who publishes must not lose what the document says.
+        let strict = serde_json::from_str::<Channel>(text)
+            .unwrap_err()
+            .to_string();
+        assert!(strict.starts_with("failed to parse four digit"), "{strict}");
+    }
+
+    #[test]
+    fn no_more_of_what_cannot_be_understood_is_kept_than_is_told() {
+        let entries = vec!["7"; 1000].join(",");
+        let text = format!(r#"{{"schema":1,"name":"stable","releases":[{entries}]}}"#);
+        let channel = Channel::from(serde_json::from_str::<Reading>(&text).unwrap());
+        assert_eq!(
+            (channel.releases.len(), channel.unclear.len()),
+            (0, UNCLEAR)
+        );
     }
 
     #[test]

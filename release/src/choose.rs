@@ -3,13 +3,13 @@
 //! One pure function of where the node stands, what the channel offers and what time it is. Its answer holds
 //! the reason for every release of the channel, for `--explain`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::channel::{Channel, Offer};
+use crate::channel::{Channel, Offer, Unclear};
 use crate::version::Version;
 
 /// Where a node stands.
@@ -28,6 +28,8 @@ pub struct Decision {
     pub take: Option<Version>,
     /// One verdict for each release of the channel, newest first.
     pub verdicts: Vec<Verdict>,
+    /// Entries of the channel of which not even the version can be read.
+    pub unclear: Vec<Unclear>,
 }
 
 /// What was found about one release.
@@ -61,26 +63,49 @@ pub enum Reason {
     NotStarted(Timestamp),
     /// It may be reached only from this version or a newer one.
     BelowFloor(Version),
+    /// Something is wrong with it, or it does not fit this node.
+    Unfit(String),
 }
 
 /// Chooses from a channel.
 pub fn choose(stand: &Stand, channel: &Channel, now: Timestamp) -> Decision {
-    let mut offers: Vec<&Offer> = channel.releases.iter().collect();
-    offers.sort_by(|a, b| b.version.cmp(&a.version));
+    choose_but(stand, channel, now, &BTreeMap::new())
+}
+
+/// Chooses from a channel among the releases that are not `unfit`, which are told with their reasons.
+pub fn choose_but(
+    stand: &Stand,
+    channel: &Channel,
+    now: Timestamp,
+    unfit: &BTreeMap<Version, String>,
+) -> Decision {
+    let offered = channel.releases.iter().map(|offer| {
+        let unfit = || unfit.get(&offer.version).cloned().map(Reason::Unfit);
+        (&offer.version, obstacle(stand, offer, now).or_else(unfit))
+    });
+    let (named, unclear): (Vec<_>, Vec<_>) =
+        channel.unclear.iter().partition(|u| u.version.is_some());
+    let unclear_ones = named.iter().filter_map(|u| {
+        let reason = Reason::Unfit(format!("its entry cannot be understood: {}", u.problem));
+        Some((u.version.as_ref()?, Some(reason)))
+    });
+    let mut releases: Vec<_> = offered.chain(unclear_ones).collect();
+    releases.sort_by(|(a, _), (b, _)| b.cmp(a));
     let mut decision = Decision {
         take: None,
         verdicts: Vec::new(),
+        unclear: unclear.into_iter().cloned().collect(),
     };
-    for offer in offers {
-        let reason = obstacle(stand, offer, now).unwrap_or_else(|| match &decision.take {
+    for (version, obstacle) in releases {
+        let reason = obstacle.unwrap_or_else(|| match &decision.take {
             Some(newer) => Reason::NewerOffered(newer.clone()),
             None => Reason::Newest,
         });
         if reason == Reason::Newest {
-            decision.take = Some(offer.version.clone());
+            decision.take = Some(version.clone());
         }
         decision.verdicts.push(Verdict {
-            version: offer.version.clone(),
+            version: version.clone(),
             reason,
         });
     }
@@ -111,6 +136,18 @@ fn obstacle(stand: &Stand, offer: &Offer, now: Timestamp) -> Option<Reason> {
 }
 
 impl Decision {
+    /// Why a release that was taken a while ago would not be taken now. That a newer one is there is no reason.
+    pub fn obstacle(&self, version: &Version) -> Option<String> {
+        let verdict = self.verdicts.iter().find(|v| v.version == *version);
+        match verdict {
+            None => Some("the channel does not list it".to_owned()),
+            Some(verdict) => match verdict.reason {
+                Reason::Newest | Reason::NewerOffered(_) => None,
+                _ => Some(verdict.to_string()),
+            },
+        }
+    }
+
     /// The verdict that answers "why this?" or, when nothing is taken, "why not the newest?".
     pub fn deciding(&self) -> Option<&Verdict> {
         let taken = self
@@ -123,9 +160,10 @@ impl Decision {
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.deciding() {
-            Some(verdict) => verdict.fmt(f),
-            None => f.write_str("the channel has no releases"),
+        match (self.deciding(), self.unclear.first()) {
+            (Some(verdict), _) => verdict.fmt(f),
+            (None, Some(unclear)) => unclear.fmt(f),
+            (None, None) => f.write_str("the channel has no releases"),
         }
     }
 }
@@ -150,6 +188,7 @@ impl fmt::Display for Reason {
             Reason::Paused => f.write_str("is paused by its publisher"),
             Reason::NotStarted(starts) => write!(f, "may be taken from {starts} on"),
             Reason::BelowFloor(floor) => write!(f, "may be reached only from {floor} or newer"),
+            Reason::Unfit(why) => write!(f, "is passed over: {why}"),
         }
     }
 }
@@ -262,6 +301,45 @@ mod tests {
         };
         let decision = decide("2", &[], vec![newest]);
         assert_eq!(decision.take, Some(version("3")));
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_release_does_not_keep_from_the_others() {
+        let stand = Stand {
+            running: version("1"),
+            failed: BTreeSet::new(),
+        };
+        let mut channel = Channel::empty("stable".parse().unwrap());
+        channel.releases = ["2", "3", "4"].map(offer).to_vec();
+        let unclear = |number, version: Option<&str>| Unclear {
+            number,
+            version: version.map(|text| text.parse().unwrap()),
+            problem: "no date".into(),
+        };
+        channel.unclear = vec![unclear(4, Some("5")), unclear(5, None)];
+        let unfit = [(version("4"), "it is of another image".to_owned())].into();
+        let decision = choose_but(&stand, &channel, NOON.parse().unwrap(), &unfit);
+        assert_eq!(decision.take, Some(version("3")));
+        let verdicts: Vec<_> = decision.verdicts.iter().map(ToString::to_string).collect();
+        let expected = [
+            "5 is passed over: its entry cannot be understood: no date",
+            "4 is passed over: it is of another image",
+            "3 is the newest release that this node may take",
+            "2 is not taken, because 3 is newer",
+        ];
+        assert_eq!(verdicts, expected);
+        let nameless: Vec<_> = decision.unclear.iter().map(ToString::to_string).collect();
+        let expected = ["entry 5 of the channel cannot be understood: no date"];
+        assert_eq!(nameless, expected);
+        let obstacles = ["2", "3", "4", "5", "6"].map(|text| decision.obstacle(&version(text)));
+        let expected = [
+            None,
+            None,
+            Some("4 is passed over: it is of another image"),
+            Some("5 is passed over: its entry cannot be understood: no date"),
+            Some("the channel does not list it"),
+        ];
+        assert_eq!(obstacles, expected.map(|text| text.map(str::to_owned)));
     }
 
     #[test]

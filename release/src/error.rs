@@ -341,6 +341,11 @@ impl Error {
         turns::is_lacking(self)
     }
 
+    /// Whether the network or a busy server is why there is no answer, at every address that was asked.
+    pub fn is_unreachable(&self) -> bool {
+        turns::may_pass(self)
+    }
+
     /// What each address of a repository failed with, in their order; of one address, that itself.
     pub(crate) fn everywhere(mut failures: Vec<Self>) -> Self {
         match failures.pop() {

@@ -10,6 +10,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group,
 
 use crate::error::{Error, Result};
 
+/// Bytes of standard error that are kept, of its end; more than are told.
+const KEPT: usize = 64 * 1024;
+
 /// A program that was started and left running; dropping it kills it.
 #[derive(Debug)]
 pub struct Running {
@@ -167,6 +170,9 @@ fn read_until_end(
         }
         if err_ready {
             take(&mut stderr, &mut output.stderr)?;
+            // Only its end is told: what a program writes until then must not fill the memory.
+            let excess = output.stderr.len().saturating_sub(KEPT);
+            output.stderr.drain(..excess);
         }
     }
 }

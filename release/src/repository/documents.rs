@@ -92,7 +92,7 @@ impl Document {
 
     /// The channel's document.
     pub(crate) fn channel(self, name: &ChannelName) -> Result<Channel> {
-        let mut channel: Channel = self.parse(channel::SCHEMA)?;
+        let mut channel: Channel = self.parse::<channel::Reading>(channel::SCHEMA)?.into();
         if channel.name != *name {
             return Err(self.wrong(&format!("channel {}", channel.name)));
         }

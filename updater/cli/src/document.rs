@@ -51,6 +51,14 @@ pub(crate) enum Phase {
     Armed {
         version: String,
     },
+    Waiting {
+        version: String,
+        reason: String,
+    },
+    Disarmed {
+        version: String,
+        reason: String,
+    },
     OnTrial {
         from: Option<String>,
         to: String,

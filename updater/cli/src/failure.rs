@@ -114,6 +114,12 @@ impl Failure {
                 reason: reason.clone(),
                 who: who(name).unwrap_or(Who::Bug),
             }),
+            Phase::Waiting { version, reason } => Some(Self::Refused {
+                reason: format!(
+                    "the machine is not rebooted into {version} before the repository says that it may be: {reason}"
+                ),
+                who: Who::Environment,
+            }),
             _ => None,
         }
     }

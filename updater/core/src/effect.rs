@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Version, state::Failure};
+use crate::{Version, event::Obstacle, state::Failure};
 
 /// One thing to do. Effects of one [`crate::step()`] are carried out in order. A check that fails is fed back as
 /// [`crate::event::Event::CheckFailed`], and what was wanted since is carried out nevertheless; when another effect
@@ -15,9 +15,11 @@ pub enum Effect {
     Check,
     /// Carry out one step of an update to this release; answered by `Done`.
     Do(Step, Version),
+    /// Remove the boot entry of the armed release, which must not be booted; answered by `Disarmed`.
+    Disarm(Obstacle),
     /// Make the running release's boot entry the last choice of the boot loader; answered by `WentBack`.
     MarkBad(Version),
-    /// Reboot; the next event that counts is `Started`.
+    /// Reboot. Into an armed release only right after a check; the next event that counts is `Started`.
     Reboot,
     /// Tell whoever asked that it is not done, and why.
     Refuse(Failure),

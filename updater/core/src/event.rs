@@ -19,10 +19,13 @@ pub enum Event {
     Looked(Facts),
     /// Someone, or the clock, asks for something; with the machine as it is now.
     Asked(Request, Facts),
-    /// A check came to an end.
-    Checked(Outcome),
-    /// A check came to no answer. What was asked for since is not touched by that.
-    CheckFailed(Failure),
+    /// A check came to an end; and what keeps the armed release from being booted, if anything does.
+    Checked(Outcome, Option<Obstacle>),
+    /// A check came to no answer. What was asked for since is not touched by that. With [`Unread`] when it was the
+    /// repository that gave none.
+    CheckFailed(Failure, Option<Unread>),
+    /// The boot entry of a release that was armed is durably gone, for this reason.
+    Disarmed(Obstacle),
     /// Bytes of the slot were written.
     Progressed {
         /// Bytes written.
@@ -67,6 +70,36 @@ pub enum Outcome {
     },
     /// A release to take.
     Offer(Offer),
+}
+
+/// Why a release that was armed must not be booted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Its version.
+    pub version: Version,
+    /// Why.
+    pub reason: String,
+}
+
+/// That the repository did not say whether the armed release may still be booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// What is done then.
+    pub then: Unreachable,
+    /// When this was found, in milliseconds since 1970.
+    pub at: u64,
+}
+
+/// What is done with an armed release that is to be booted while the repository cannot be asked about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// It is booted all the same.
+    Go,
+    /// It is not booted before the repository was asked; it is disarmed when that was not possible for `limit`.
+    Wait {
+        /// In milliseconds.
+        limit: u64,
+    },
 }
 
 /// A release that the node is offered.

@@ -7,6 +7,7 @@
 //!
 //! The order that keeps a machine bootable wherever the power is cut is [`effect::Step`]'s.
 
+pub mod bounds;
 pub mod effect;
 pub mod event;
 pub mod machine;

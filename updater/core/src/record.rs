@@ -74,6 +74,22 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+    /// The new release was armed, and its boot entry removed again before it was booted.
+    Disarmed {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Record {
+    /// The release that the update left running.
+    #[must_use]
+    pub fn left_running(&self) -> &Version {
+        match self.outcome {
+            Outcome::Committed | Outcome::RolledBack { .. } => &self.to,
+            Outcome::Disarmed { .. } => &self.from,
+        }
+    }
 }
 
 /// A release that is not to be tried again until the operator says so.

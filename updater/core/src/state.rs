@@ -17,6 +17,9 @@ pub struct State {
     pub phase: Phase,
     /// How far the work under way goes.
     pub goal: Goal,
+    /// Since when a reboot waits for the repository to be reachable, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_since: Option<u64>,
     /// What the last check decided.
     pub decision: Option<Decision>,
     /// On what that was decided; none without a decision.
@@ -72,6 +75,22 @@ pub enum Phase {
     Armed {
         /// Its version.
         version: Version,
+    },
+    /// The armed release is booted once the repository says that it may be; it could not be asked.
+    Waiting {
+        /// Its version.
+        version: Version,
+        /// Since when, in milliseconds since 1970.
+        since: u64,
+        /// Why it could not be asked.
+        reason: String,
+    },
+    /// The armed release must not be booted any more: its boot entry is gone, the running release stays.
+    Disarmed {
+        /// Its version.
+        version: Version,
+        /// Why.
+        reason: String,
     },
     /// The running release has to prove itself.
     OnTrial {
@@ -197,7 +216,7 @@ impl Failure {
     /// A failure that `who` must act on.
     pub fn new(who: Who, reason: impl Into<String>) -> Self {
         Self {
-            reason: reason.into(),
+            reason: Self::bounded(who, &reason.into()),
             who,
         }
     }

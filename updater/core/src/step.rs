@@ -25,11 +25,9 @@ pub fn step(mut state: State, event: Event) -> (State, Vec<Effect>) {
         Event::Started(facts) => settle::started(&mut state, facts),
         Event::Looked(facts) => settle::looked(&mut state, facts),
         Event::Asked(request, facts) => ask::asked(&mut state, request, facts),
-        Event::Checked(outcome) => check::checked(&mut state, outcome),
-        Event::CheckFailed(failure) if state.phase == Phase::Checking => {
-            failed(&mut state, failure)
-        }
-        Event::CheckFailed(_) => Vec::new(),
+        Event::Checked(outcome, obstacle) => check::checked(&mut state, outcome, obstacle),
+        Event::CheckFailed(failure, unread) => check::failed(&mut state, failure, unread),
+        Event::Disarmed(obstacle) => check::disarmed(&mut state, obstacle),
         Event::Progressed { done, total } => stage::progressed(&mut state, done, total),
         Event::Done(step, took) => stage::done(&mut state, step, took),
         Event::WentBack => went_back(&state),
@@ -45,6 +43,7 @@ pub fn step(mut state: State, event: Event) -> (State, Vec<Effect>) {
             at: state.machine.at,
         });
     }
+    state.bound();
     (state, effects)
 }
 

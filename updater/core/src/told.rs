@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     effect::Effect,
-    event::Request,
+    event::{Obstacle, Request},
     state::{Goal, Phase},
 };
 
@@ -17,6 +17,10 @@ impl fmt::Display for Phase {
             Self::Staging { version, .. } => write!(f, "staging {version}"),
             Self::Staged { version, .. } => write!(f, "staged {version}"),
             Self::Armed { version } => write!(f, "armed {version}"),
+            Self::Waiting {
+                version, reason, ..
+            } => write!(f, "waiting with the reboot into {version}: {reason}"),
+            Self::Disarmed { version, reason } => write!(f, "disarmed {version}: {reason}"),
             Self::OnTrial { from: None, to } => write!(f, "on trial {to}, without a fall-back"),
             Self::OnTrial {
                 from: Some(from),
@@ -38,6 +42,9 @@ impl fmt::Display for Effect {
             Self::Save => f.write_str("saving the state"),
             Self::Check => f.write_str("check"),
             Self::Do(step, version) => write!(f, "staging {version}: {}", step.name()),
+            Self::Disarm(Obstacle { version, reason }) => {
+                write!(f, "disarming {version}, because {reason}")
+            }
             Self::MarkBad(version) => write!(f, "marking the entry of {version} as failed"),
             Self::Reboot => f.write_str("asking for a reboot"),
             Self::Refuse(failure) => write!(f, "refused: {}", failure.reason),

@@ -1,23 +1,27 @@
 //! Whatever the order of events and wherever the power is cut: a whole release boots, and the update is
 //! finished on the next try.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use acl_updater_core::{
     effect::{Effect, Step},
-    event::{Event, Offer, Outcome, Request, Took},
+    event::{Event, Obstacle, Offer, Outcome, Request, Took, Unreachable, Unread},
     state::{Failure, Goal, Phase, State, Who},
     step,
 };
 use proptest::prelude::*;
 
-use crate::model::{Model, version};
+use crate::model::{Model, number, version};
 
 /// What fate does next.
 #[derive(Clone, Debug)]
 enum Fate {
     Ask(Request),
     Publish,
+    /// The newest release is taken back.
+    Withdraw,
+    /// The repository can be asked from now on, or not.
+    Reach(bool),
     /// Let the agent carry out its next effect.
     Run,
     /// The next effect fails half-way.
@@ -65,6 +69,8 @@ fn fates() -> impl Strategy<Value = Fate> {
     prop_oneof![
         4 => request.prop_map(Fate::Ask),
         2 => Just(Fate::Publish),
+        1 => Just(Fate::Withdraw),
+        1 => any::<bool>().prop_map(Fate::Reach),
         24 => Just(Fate::Run),
         1 => Just(Fate::Break),
         1 => (any::<bool>(), age.clone()).prop_map(|(part, snapshot)| Fate::Kill { part, snapshot }),
@@ -81,6 +87,10 @@ fn fates() -> impl Strategy<Value = Fate> {
 struct World {
     machine: Model,
     newest: u32,
+    withdrawn: BTreeSet<u32>,
+    reachable: bool,
+    /// What the repository had taken back when it was asked last; none once anything else was done since.
+    seen: Option<BTreeSet<u32>>,
     state: State,
     saved: Vec<State>,
     todo: VecDeque<Effect>,
@@ -91,6 +101,9 @@ impl World {
         let mut world = Self {
             machine: Model::new(),
             newest: 1,
+            withdrawn: BTreeSet::new(),
+            reachable: true,
+            seen: None,
             state: State::default(),
             saved: Vec::new(),
             todo: VecDeque::new(),
@@ -123,18 +136,55 @@ impl World {
             return;
         };
         self.machine.carry_out(&effect, false);
+        if matches!(
+            effect,
+            Effect::Do(..) | Effect::Disarm(_) | Effect::MarkBad(_)
+        ) {
+            self.seen = None;
+        }
         match effect {
             Effect::Save => self.saved.push(self.state.clone()),
             Effect::Check => self.check(),
             Effect::Do(step, _) => self.feed(Event::Done(step, Took::default())),
             Effect::MarkBad(_) => self.feed(Event::WentBack),
-            Effect::Reboot => self.power(0),
+            Effect::Disarm(obstacle) => self.feed(Event::Disarmed(obstacle)),
+            Effect::Reboot => {
+                self.may_reboot();
+                self.power(0);
+            }
             Effect::Refuse(_) => {}
         }
     }
 
+    /// Into an armed release the agent reboots only when the repository has just said that it may be booted.
+    fn may_reboot(&mut self) {
+        if self.state.is_going_back() {
+            return;
+        }
+        let armed = self.machine.facts().armed().map(number);
+        let armed = armed.expect("a release is armed");
+        let seen = self.seen.as_ref().expect("the repository was just asked");
+        assert!(!seen.contains(&armed), "{armed} was taken back");
+    }
+
     fn check(&mut self) {
-        let outcome = if self.newest > self.machine.release() {
+        let facts = self.machine.facts();
+        if !self.reachable {
+            let failure = Failure::new(Who::Environment, "unreachable");
+            let then = Unreachable::Wait { limit: 4000 };
+            let unread = Unread { then, at: facts.at };
+            self.feed(Event::CheckFailed(failure, Some(unread)));
+            return;
+        }
+        let armed = facts.armed().cloned();
+        let obstacle = armed.filter(|armed| self.withdrawn.contains(&number(armed)));
+        let obstacle = obstacle.map(|version| Obstacle {
+            version,
+            reason: "taken back".into(),
+        });
+        self.seen = Some(self.withdrawn.clone());
+        let taken_back = self.withdrawn.contains(&self.newest);
+        let outcome = if self.newest > self.machine.release() && !taken_back {
             Outcome::Offer(offer(self.newest))
         } else {
             Outcome::Nothing {
@@ -142,7 +192,7 @@ impl World {
                 verdicts: Vec::new(),
             }
         };
-        self.feed(Event::Checked(outcome));
+        self.feed(Event::Checked(outcome, obstacle));
     }
 
     fn power(&mut self, age: usize) {
@@ -157,13 +207,17 @@ impl World {
                 self.feed(Event::Asked(request, facts));
             }
             Fate::Publish => self.newest += 1,
+            Fate::Withdraw => {
+                self.withdrawn.insert(self.newest);
+            }
+            Fate::Reach(reachable) => self.reachable = reachable,
             Fate::Run => self.run_one(),
             Fate::Break => {
                 self.stop_in_the_middle(true);
                 let failure = Failure::new(Who::Environment, "broken");
                 match self.todo.pop_front() {
                     None => {}
-                    Some(Effect::Check) => self.feed(Event::CheckFailed(failure)),
+                    Some(Effect::Check) => self.feed(Event::CheckFailed(failure, None)),
                     Some(_) => {
                         self.todo.clear();
                         self.feed(Event::Failed(failure));
@@ -184,7 +238,10 @@ impl World {
             }
             Fate::Stray(_) => {}
             Fate::StrayCheck if self.state.phase == Phase::Checking => {}
-            Fate::StrayCheck => self.feed(Event::Checked(Outcome::Offer(offer(self.newest)))),
+            Fate::StrayCheck => {
+                let outcome = Outcome::Offer(offer(self.newest));
+                self.feed(Event::Checked(outcome, None));
+            }
             Fate::Look => {
                 let facts = self.machine.facts();
                 self.feed(Event::Looked(facts));
@@ -233,6 +290,7 @@ impl World {
 
     /// Nothing disturbs any more: a new release must become the running, proven one.
     fn finish(&mut self) {
+        self.reachable = true;
         self.drain();
         self.bless();
         self.drain();

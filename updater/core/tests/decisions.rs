@@ -2,7 +2,7 @@
 
 use acl_updater_core::{
     effect::{Effect, Step},
-    event::{Event, Offer, Outcome, Request, Took},
+    event::{Event, Obstacle, Offer, Outcome, Request, Took, Unreachable, Unread},
     machine::{Entry, Facts, Health, Tries},
     record,
     state::{Failure, Goal, Phase, State, Who},
@@ -27,13 +27,14 @@ fn facts(running: u32, entries: &[(u32, Option<(u32, u32)>)]) -> Facts {
 }
 
 fn offer(number: u32) -> Event {
-    Event::Checked(Outcome::Offer(Offer {
+    let offer = Offer {
         version: version(number),
         reason: "newest".into(),
         verdicts: Vec::new(),
         bytes: 10,
         packages: Vec::new(),
-    }))
+    };
+    Event::Checked(Outcome::Offer(offer), None)
 }
 
 /// Feed `events` to a fresh agent; what the last one leads to.
@@ -89,6 +90,8 @@ fn the_steps_come_in_their_order_each_after_the_one_before() {
         ("arm", true),
     ];
     assert_eq!(seen, expected);
+    assert_eq!(effects, [Effect::Save, Effect::Check]);
+    let (state, effects) = step(state, offer(2));
     assert_eq!(effects, [Effect::Save, Effect::Reboot]);
     assert_eq!(
         state.phase,
@@ -284,13 +287,17 @@ fn a_boot_loader_that_never_tries_the_armed_release_does_not_keep_the_machine_re
     let mut state = armed();
     for _ in 0..3 {
         let (next, effects) = step(state, automatic.clone());
+        assert_eq!(effects, [Effect::Check]);
+        let (next, effects) = step(next, offer(2));
         assert_eq!(effects, [Effect::Save, Effect::Reboot]);
         state = step(next, Event::Started(machine.clone())).0;
     }
-    let (state, effects) = step(state, automatic);
+    let (state, _) = step(state, automatic);
+    let (state, effects) = step(state, offer(2));
     assert_eq!(effects, [Effect::Save]);
     assert!(matches!(&state.phase, Phase::Failed(f) if f.who == Who::Environment));
-    let (_, effects) = step(state, Event::Asked(Request::Apply, machine));
+    let (state, _) = step(state, Event::Asked(Request::Apply, machine));
+    let (_, effects) = step(state, offer(2));
     assert_eq!(effects, [Effect::Save, Effect::Reboot]);
 }
 
@@ -326,13 +333,13 @@ fn a_check_that_fails_does_not_undo_a_rollback_asked_for_meanwhile() {
         Event::Asked(Request::Check, machine.clone()),
     ]);
     let failure = Failure::new(Who::Server, "unreachable");
-    let (state, effects) = step(checking.clone(), Event::CheckFailed(failure.clone()));
+    let (state, effects) = step(checking.clone(), Event::CheckFailed(failure.clone(), None));
     assert_eq!(effects, [Effect::Save]);
     assert_eq!(state.phase, Phase::Failed(failure.clone()));
 
     let (back, effects) = step(checking, Event::Asked(Request::Rollback, machine));
     assert_eq!(effects, [Effect::Save, Effect::MarkBad(version(2))]);
-    let (state, effects) = step(back.clone(), Event::CheckFailed(failure));
+    let (state, effects) = step(back.clone(), Event::CheckFailed(failure, None));
     assert_eq!((state, effects), (back, Vec::new()));
 }
 
@@ -458,4 +465,144 @@ fn after_a_damaged_state_nothing_is_taken_automatically_until_a_retry() {
         effects,
         [Effect::Save, Effect::Do(Step::Prepare, version(3))]
     );
+}
+
+/// The agent at a check that is to lead to the reboot into release 2, which is armed.
+fn about_to_reboot() -> State {
+    let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
+    let (state, effects) = step(armed(), Event::Asked(Request::Apply, machine));
+    assert_eq!(effects, [Effect::Check]);
+    state
+}
+
+fn obstacle(reason: &str) -> Obstacle {
+    Obstacle {
+        version: version(2),
+        reason: reason.into(),
+    }
+}
+
+fn nothing() -> Outcome {
+    Outcome::Nothing {
+        reason: "2 was withdrawn".into(),
+        verdicts: vec!["2 was withdrawn".into()],
+    }
+}
+
+#[test]
+fn a_release_that_was_taken_back_is_disarmed_before_anything_else_whatever_was_asked_for() {
+    let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
+    for request in [Request::Check, Request::Stage, Request::Apply] {
+        let (state, _) = step(armed(), Event::Asked(request, machine.clone()));
+        let withdrawn = obstacle("it was withdrawn");
+        let checked = Event::Checked(nothing(), Some(withdrawn.clone()));
+        let (state, effects) = step(state, checked);
+        assert_eq!(effects, [Effect::Disarm(withdrawn.clone())], "{request:?}");
+        let (state, effects) = step(state, Event::Disarmed(withdrawn));
+        assert_eq!(effects, [Effect::Save, Effect::Check], "{request:?}");
+        assert_eq!(state.machine.armed(), None);
+        let (state, effects) = step(state, Event::Checked(nothing(), None));
+        assert_eq!(effects, [Effect::Save], "{request:?}");
+        let disarmed = Phase::Disarmed {
+            version: version(2),
+            reason: "it was withdrawn".into(),
+        };
+        assert_eq!(state.phase, disarmed);
+        assert_eq!(state.update, None);
+        // The next start finds it in the history.
+        let (state, _) = step(state, Event::Started(facts(1, &[(1, None)])));
+        assert_eq!(state.phase, disarmed);
+    }
+}
+
+#[test]
+fn another_release_is_staged_once_the_armed_one_is_disarmed() {
+    let withdrawn = obstacle("it was withdrawn");
+    let Event::Checked(three, _) = offer(3) else {
+        panic!("an offer is the end of a check");
+    };
+    let checked = Event::Checked(three, Some(withdrawn.clone()));
+    let (state, effects) = step(about_to_reboot(), checked);
+    assert_eq!(effects, [Effect::Disarm(withdrawn.clone())]);
+    let (state, _) = step(state, Event::Disarmed(withdrawn));
+    let (_, effects) = step(state, offer(3));
+    assert_eq!(
+        effects,
+        [Effect::Save, Effect::Do(Step::Prepare, version(3))]
+    );
+}
+
+#[test]
+fn a_newer_release_does_not_hold_up_the_reboot_into_the_armed_one() {
+    let (_, effects) = step(about_to_reboot(), offer(3));
+    assert_eq!(effects, [Effect::Save, Effect::Reboot]);
+}
+
+/// A check to which the repository gave no answer.
+fn unread(then: Unreachable, at: u64) -> Event {
+    let failure = Failure::new(Who::Environment, "nobody answers");
+    Event::CheckFailed(failure, Some(Unread { then, at }))
+}
+
+#[test]
+fn a_reboot_waits_for_the_repository_up_to_the_limit() {
+    const HOUR: u64 = 3_600_000;
+    let then = Unreachable::Wait { limit: 24 * HOUR };
+    let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
+    let automatic = Event::Asked(Request::Automatic(Goal::Reboot), machine.clone());
+    let waiting = Phase::Waiting {
+        version: version(2),
+        since: HOUR,
+        reason: "nobody answers".into(),
+    };
+    let mut state = about_to_reboot();
+    for at in [HOUR, 2 * HOUR, 25 * HOUR - 1] {
+        let (next, effects) = step(state, unread(then, at));
+        assert_eq!(effects, [Effect::Save]);
+        assert_eq!(next.phase, waiting);
+        // A restart does not make it wait anew.
+        state = step(next, Event::Started(machine.clone())).0;
+        state = step(state, automatic.clone()).0;
+    }
+    let (state, effects) = step(state, unread(then, 25 * HOUR));
+    let reason =
+        "the repository did not say for 24 hours that it may still be booted: nobody answers";
+    assert_eq!(effects, [Effect::Disarm(obstacle(reason))]);
+    let (state, effects) = step(state, Event::Disarmed(obstacle(reason)));
+    assert_eq!(effects, [Effect::Save, Effect::Check]);
+    let (state, _) = step(state, unread(then, 25 * HOUR));
+    assert!(matches!(state.phase, Phase::Failed(_)), "{:?}", state.phase);
+    assert_eq!(state.waits_since, None);
+}
+
+#[test]
+fn waiting_ends_when_the_repository_answers_and_when_no_reboot_is_wanted_any_more() {
+    let then = Unreachable::Wait { limit: 10 };
+    let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
+    let (waiting, _) = step(about_to_reboot(), unread(then, 1));
+    let again = Event::Asked(Request::Automatic(Goal::Reboot), machine.clone());
+    let (state, _) = step(waiting.clone(), again);
+    let (state, effects) = step(state, offer(2));
+    assert_eq!(effects, [Effect::Save, Effect::Reboot]);
+    assert_eq!(state.waits_since, None);
+
+    let only_arm = Event::Asked(Request::Automatic(Goal::Arm), machine);
+    let (state, _) = step(waiting, only_arm);
+    let (state, effects) = step(state, unread(then, 100));
+    assert_eq!(effects, [Effect::Save]);
+    assert!(matches!(state.phase, Phase::Failed(_)), "{:?}", state.phase);
+    assert_eq!(state.waits_since, None);
+}
+
+#[test]
+fn without_the_repository_it_goes_on_where_the_operator_says_so() {
+    let (state, effects) = step(about_to_reboot(), unread(Unreachable::Go, 1));
+    assert_eq!(effects, [Effect::Save, Effect::Reboot]);
+    assert_eq!(state.update.map(|update| update.reboots), Some(1));
+    // What is wrong elsewhere than at the repository is no answer to whether it may be booted.
+    let failure = Failure::new(Who::Operator, "no server");
+    let failed = Event::CheckFailed(failure.clone(), None);
+    let (state, effects) = step(about_to_reboot(), failed);
+    assert_eq!(effects, [Effect::Save]);
+    assert_eq!(state.phase, Phase::Failed(failure));
 }

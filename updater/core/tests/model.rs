@@ -68,6 +68,11 @@ impl Model {
         let running = self.release();
         match effect {
             Effect::Do(step, to) => self.do_step(*step, number(to), running, part),
+            // Half-way through it the file is gone already.
+            Effect::Disarm(obstacle) => {
+                let gone = number(&obstacle.version);
+                self.entries.retain(|(v, _)| *v != gone);
+            }
             Effect::MarkBad(_) if !part => self.mark_bad(),
             _ => {}
         }

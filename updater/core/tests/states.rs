@@ -30,9 +30,10 @@ machine ran release 1, runs 2, and is offered 3.
 const REQUESTS: &str = "
 ## What a request does
 
-`→` is the state that follows at once, *reboots* means that the machine reboots, *goes on* that the work under way goes
-on (as far as the larger of the two requests asks), `–` that nothing happens. *Automatic* is the check interval with
-`automatic = \"stage\"` and `strategy = \"manual\"`.
+`→` is the state that follows at once, *goes on* that the work under way goes on (as far as the larger of the two requests
+asks), `–` that nothing happens. The machine reboots into an armed release only from `checking`, when the check has found
+that it may still be booted; `rollback` does not ask. *Automatic* is the check interval with `automatic = \"stage\"` and
+`strategy = \"manual\"`.
 
 ";
 const START: &str = "
@@ -150,6 +151,21 @@ fn all() -> Vec<Met> {
             facts("2", &[("2", None), ("3", Some((3, 0)))]),
         ),
         met(
+            Phase::Waiting {
+                version: three.clone(),
+                since: 0,
+                reason: "unreachable".into(),
+            },
+            facts("2", &[("2", None), ("3", Some((3, 0)))]),
+        ),
+        met(
+            Phase::Disarmed {
+                version: three.clone(),
+                reason: "withdrawn".into(),
+            },
+            alone(),
+        ),
+        met(
             Phase::OnTrial {
                 from: Some(two.clone()),
                 to: three.clone(),
@@ -248,6 +264,10 @@ fn history(phase: &Phase) -> Vec<Record> {
         Phase::RolledBack { from, to, reason } => {
             let reason = reason.clone();
             (from, to, Outcome::RolledBack { reason })
+        }
+        Phase::Disarmed { version, reason } => {
+            let reason = reason.clone();
+            (&Version::new("2"), version, Outcome::Disarmed { reason })
         }
         _ => return Vec::new(),
     };

@@ -1,6 +1,6 @@
 //! The agent: feeds the core with what happens and has its effects carried out, one at a time.
 
-use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
+use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use acl_host::clock::Clock;
 use acl_release::repository::http::Network;
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::{
-    config::Config,
+    config::{Config, Unreachable},
     effect, facts,
     feed::{self, Timer},
     machine::Machine,
@@ -110,7 +110,9 @@ pub async fn run(
     let mut asks = ends.asks;
     let mut timer = Timer::new(ground.pace);
     agent.start();
-    tokio::pin!(shutdown);
+    let synchronised = synchronised(&ground);
+    let mut waits_for_time = true;
+    tokio::pin!(shutdown, synchronised);
     loop {
         agent.advance();
         tokio::select! {
@@ -120,14 +122,25 @@ pub async fn run(
                 agent.advance();
                 // A step that is done is not yet a success: the next may fail, each time again.
                 if agent.is_at_rest() {
-                    timer.heed(matches!(agent.state.phase, Phase::Failed(_)));
+                    timer.heed(failure_of(&agent.state.phase).is_some());
                 }
             }
             Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
             Some(ask) = asks.recv() => agent.ask(ask),
-            () = timer.passed() => agent.tick(&mut timer),
+            () = &mut synchronised, if waits_for_time => waits_for_time = false,
+            () = timer.passed(), if !waits_for_time => agent.tick(&mut timer),
             () = feed::trial_pause(&agent.state) => agent.look(),
         }
+    }
+}
+
+/// Ends when the agent may act by itself for the first time. What is asked for does not wait, nor do machines in a file.
+async fn synchronised(ground: &Ground) {
+    if ground.machine.is_this_one() {
+        // What is wrong with the configuration is told by the first check.
+        let config = Config::load(&ground.machine.root);
+        let limit = config.map_or(Duration::ZERO, |config| config.time_sync_wait);
+        feed::synchronised::synchronised(limit).await;
     }
 }
 
@@ -154,9 +167,15 @@ pub async fn once(ground: Ground, shown: watch::Sender<Shown>) -> Result<Option<
             Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
         }
     }
-    match agent.state.phase {
-        Phase::Failed(failure) => Ok(Some(failure)),
-        _ => Ok(None),
+    Ok(failure_of(&agent.state.phase))
+}
+
+/// What keeps the agent from its goal, if anything does.
+fn failure_of(phase: &Phase) -> Option<Failure> {
+    match phase {
+        Phase::Failed(failure) => Some(failure.clone()),
+        Phase::Waiting { .. } => Some(Failure::new(Who::Environment, phase.to_string())),
+        _ => None,
     }
 }
 
@@ -176,6 +195,8 @@ impl Agent {
             machine: ground.machine.clone(),
             clock: ground.clock.clone(),
             way,
+            // Before the first check nothing asks for it.
+            unreachable: (Unreachable::Wait, Duration::ZERO),
             store,
             progress: Progress::new(sender),
             prepared: None,
@@ -412,6 +433,7 @@ fn tell(phase: &Phase) {
             who: Who::Bug,
         }) => error!(reason, "state: {phase}"),
         Phase::Failed(Failure { reason, who }) => warn!(reason, ?who, "state: {phase}"),
+        Phase::Waiting { .. } | Phase::Disarmed { .. } => warn!(?phase, "state: {phase}"),
         phase => info!(?phase, "state: {phase}"),
     }
 }

@@ -2,8 +2,12 @@
 
 mod authority;
 
-use acl_updater_core::state::{Failure, Who};
+use acl_updater_core::{
+    bounds,
+    state::{Failure, Who},
+};
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::warn;
 use zbus::{Connection, interface, message::Header, object_server::InterfaceRef};
 
 pub use authority::Authority;
@@ -81,14 +85,28 @@ async fn signal(
         let now = shown.borrow_and_update().clone();
         let emitter = object.signal_emitter();
         if now.state != before.state {
-            object.get().await.state_changed(emitter).await?;
+            go_on(object.get().await.state_changed(emitter).await)?;
         }
         if now.progress != before.progress {
-            object.get().await.progress_changed(emitter).await?;
+            go_on(object.get().await.progress_changed(emitter).await)?;
         }
         before = now;
     }
     Ok(())
+}
+
+/// A signal that cannot be sent, such as one that is too large, is no reason to end: updates matter more than being
+/// watched. Without its connection the agent ends, and is started again with another.
+fn go_on(sent: zbus::Result<()>) -> zbus::Result<()> {
+    match sent {
+        Err(error) if !matches!(error, zbus::Error::InputOutput(_)) => {
+            let chain = acl_host::error::chain(&error);
+            let chain = bounds::text(&chain, bounds::REASON);
+            warn!(error = chain, "cannot signal a change on D-Bus: {chain}");
+            Ok(())
+        }
+        sent => sent,
+    }
 }
 
 #[interface(name = "org.acl.Updater1")]

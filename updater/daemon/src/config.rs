@@ -17,7 +17,7 @@ use acl_release::{channel::ChannelName, repository::http::Proxy};
 use acl_updater_core::state::Goal;
 use url::Url;
 
-pub use written::{Automatic, Strategy};
+pub use written::{Automatic, Strategy, Unreachable};
 
 /// The checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +38,16 @@ pub struct Config {
     pub channel: ChannelName,
     /// How long between two checks; 45 minutes.
     pub check_interval: Duration,
+    /// How long the first check waits for the time to be synchronised; a minute, 0 for not at all.
+    pub time_sync_wait: Duration,
     /// What the agent does by itself.
     pub automatic: Automatic,
     /// When it reboots by itself.
     pub strategy: Strategy,
+    /// What becomes of a reboot into an armed release while the repository cannot be asked whether it may be booted.
+    pub unreachable: Unreachable,
+    /// How long such a reboot waits before the release is disarmed; a day.
+    pub wait_limit: Duration,
     /// What health checks need to know.
     pub health: Health,
 }
@@ -160,6 +166,10 @@ mod tests {
         assert_eq!(config.channel.as_str(), "stable");
         assert_eq!(config.check_interval, Duration::from_secs(45 * 60));
         assert_eq!(config.goal(), Some(Goal::Arm));
+        let day = Duration::from_secs(24 * 3600);
+        assert_eq!(config.time_sync_wait, Duration::from_secs(60));
+        let waits = (config.unreachable, config.wait_limit);
+        assert_eq!(waits, (Unreachable::Wait, day));
         assert_eq!(
             config.root,
             dir.path().join("usr/share/acl/trust/root.json")
@@ -264,6 +274,18 @@ mod tests {
             (
                 "channel = \"../x\"",
                 "channel in /etc/acl/updater.d/10.toml is \"../x\"",
+            ),
+            (
+                "[reboot]\nwait_limit = \"1s\"",
+                "reboot.wait_limit in /etc/acl/updater.d/10.toml is \"1s\"; a duration from 1m to 720h",
+            ),
+            (
+                "time_sync_wait = \"2h\"",
+                "time_sync_wait in /etc/acl/updater.d/10.toml is \"2h\"; a duration from 0s to 1h such as \"1m\"",
+            ),
+            (
+                "[reboot]\nunreachable = \"never\"",
+                "unknown variant `never`, expected `wait` or `go`",
             ),
             (
                 "[reboot]\nstrategy = \"whenever\"",

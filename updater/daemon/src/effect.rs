@@ -7,6 +7,7 @@ mod arm;
 mod check;
 mod disarm;
 mod error;
+mod fit;
 mod flush;
 mod kernel;
 mod mark_bad;
@@ -56,10 +57,7 @@ pub(crate) async fn carry_out(
     effect: Effect,
 ) -> Option<Event> {
     let name = name_of(&effect);
-    let failed = match effect {
-        Effect::Check => Event::CheckFailed,
-        _ => Event::Failed,
-    };
+    let is_check = matches!(effect, Effect::Check);
     let told = effect.to_string();
     let begun = Instant::now();
     info!(effect = name, phase = "start", "{told}");
@@ -74,14 +72,19 @@ pub(crate) async fn carry_out(
             event
         }
         Err(error) => {
-            let chain = acl_host::error::chain(&error);
+            let failure = failure(&error);
+            let reason = &failure.reason;
             error!(
                 effect = name,
                 phase = "failed",
-                error = chain,
-                "{told} failed: {chain}"
+                error = reason,
+                "{told} failed: {reason}"
             );
-            Some(failed(failure(&error)))
+            Some(if is_check {
+                Event::CheckFailed(failure, check::unread(session, &error))
+            } else {
+                Event::Failed(failure)
+            })
         }
     }
 }
@@ -95,8 +98,12 @@ async fn answer(
         Effect::Save | Effect::Refuse(_) => Ok(None),
         Effect::Check => check::check(session, state)
             .await
-            .map(|o| Some(Event::Checked(o))),
+            .map(|(outcome, obstacle)| Some(Event::Checked(outcome, obstacle))),
         Effect::Do(step, version) => timed(session, step, &version).await.map(Some),
+        Effect::Disarm(obstacle) => {
+            disarm::armed(session, &obstacle.version).await?;
+            Ok(Some(Event::Disarmed(obstacle)))
+        }
         Effect::MarkBad(version) => {
             mark_bad::mark_bad(session, &version)?;
             Ok(Some(Event::WentBack))
@@ -143,6 +150,7 @@ fn name_of(effect: &Effect) -> &'static str {
         Effect::Save => "save",
         Effect::Check => "check",
         Effect::Do(step, _) => step.name(),
+        Effect::Disarm(_) => "disarm-armed",
         Effect::MarkBad(_) => "mark-bad",
         Effect::Reboot => "reboot",
         Effect::Refuse(_) => "refuse",

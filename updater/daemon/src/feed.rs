@@ -1,6 +1,7 @@
 //! What makes the agent act without being asked: the check interval, a trial's end, signals.
 
 pub(crate) mod signal;
+pub(crate) mod synchronised;
 mod timer;
 
 use std::{future::Future, pin::Pin, time::Duration};

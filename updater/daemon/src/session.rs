@@ -1,6 +1,9 @@
 //! What effects work on: the machine, the repository, and the release that a check found.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use acl_host::{clock::Clock, esp::Written, verity::RootHash};
 use acl_release::{
@@ -15,7 +18,7 @@ use acl_release::{
 };
 use tokio::sync::mpsc;
 
-use crate::{effect::Prepared, machine::Machine, store::Store};
+use crate::{config::Unreachable, effect::Prepared, machine::Machine, store::Store};
 
 /// What effects work on.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) machine: Arc<Machine>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) way: Way,
+    /// What the configuration said at the last check about reboots while the repository cannot be asked.
+    pub(crate) unreachable: (Unreachable, Duration),
     pub(crate) store: Store,
     pub(crate) progress: Progress,
     /// What the last check found; an update works on nothing else.

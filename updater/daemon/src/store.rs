@@ -1,6 +1,10 @@
 //! The durable file with the agent's state.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use acl_host::file;
 use acl_updater_core::state::State;
@@ -9,6 +13,9 @@ use serde_json::Value;
 
 /// The form of the file that this code writes and reads.
 const SCHEMA: u32 = 1;
+
+/// The file is never longer, in bytes: what the core keeps is a tenth of it.
+const LARGEST: u64 = 4 << 20;
 
 /// The file `state.json`.
 #[derive(Clone, Debug)]
@@ -72,8 +79,13 @@ impl Store {
         })? {
             return Ok(Loaded::Whole(Box::default()));
         }
-        let bytes = file::read(&self.path)?;
-        let problem = match parse(&bytes) {
+        let (bytes, whole) = read_at_most(&self.path, LARGEST)?;
+        let parsed = if whole {
+            parse(&bytes)
+        } else {
+            Err(format!("it is longer than {LARGEST} bytes"))
+        };
+        let problem = match parsed {
             Ok(Parsed::State(state)) => return Ok(Loaded::Whole(state)),
             Ok(Parsed::Schema(schema)) => {
                 let kept = self.keep(&bytes, &format!("schema-{schema}"))?;
@@ -94,6 +106,23 @@ impl Store {
         let kept = self.path.with_file_name(format!("state.json.{why}"));
         file::write(&kept, bytes)?;
         Ok(kept)
+    }
+}
+
+/// The first `limit` bytes of a file, and whether that is all of it.
+pub(crate) fn read_at_most(path: &Path, limit: u64) -> Result<(Vec<u8>, bool), acl_host::Error> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        let mut start = file.take(limit);
+        start.read_to_end(&mut bytes)?;
+        start.into_inner().read(&mut [0])
+    });
+    match read {
+        Ok(more) => Ok((bytes, more == 0)),
+        Err(source) => Err(acl_host::Error::ReadFile {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -161,6 +190,25 @@ mod tests {
             store.save(&State::default()).unwrap();
             assert!(matches!(store.load().unwrap(), Loaded::Whole(_)));
         }
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_not_read_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let path = dir.path().join("state.json");
+        let endless = File::create(&path).unwrap();
+        // Takes no space, and more memory than there is.
+        endless.set_len(1 << 40).unwrap();
+        let Loaded::Damaged(told) = store.load().unwrap() else {
+            panic!("it was understood");
+        };
+        assert!(told.contains("(it is longer than 4194304 bytes)"), "{told}");
+        let kept = std::fs::metadata(dir.path().join("state.json.damaged")).unwrap();
+        assert_eq!(kept.len(), LARGEST);
+        let longest = File::options().write(true).open(&path).unwrap();
+        longest.set_len(LARGEST).unwrap();
+        assert!(read_at_most(&path, LARGEST).unwrap().1);
     }
 
     #[test]

@@ -6,8 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod armed;
 mod artifact;
 mod authority;
+mod endless;
+mod fit;
+mod forged;
 mod killed;
 mod network;
 mod node;

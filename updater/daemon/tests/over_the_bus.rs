@@ -101,6 +101,17 @@ pub(crate) async fn roll_back(node: &Node) {
     .await;
 }
 
+/// Ask for a check; what is shown when it has ended.
+pub(crate) async fn check(node: &Node) -> Value {
+    let mut shown = Value::Null;
+    with_agent(node, async |updater| {
+        updater.check().await.unwrap();
+        shown = rest(&updater).await;
+    })
+    .await;
+    shown
+}
+
 async fn with_agent<F: AsyncFnOnce(UpdaterProxy<'_>)>(node: &Node, test: F) {
     let (client, run) = agent(node).await;
     let tested = async {

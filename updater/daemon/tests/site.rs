@@ -56,6 +56,24 @@ impl Site {
         Server::of(copy)
     }
 
+    /// Have the repository ready as it is after `change`, to be shown at one stroke; until then it stays as it is.
+    pub(crate) fn prepare(&self, change: impl FnOnce()) {
+        let (now, prepared) = (
+            self.dir.path().join("now"),
+            self.dir.path().join("prepared"),
+        );
+        copy_tree(&self.repository(), &now);
+        change();
+        std::fs::rename(self.repository(), prepared).unwrap();
+        std::fs::rename(now, self.repository()).unwrap();
+    }
+
+    /// Show what was prepared.
+    pub(crate) fn show_prepared(&self) {
+        std::fs::rename(self.repository(), self.dir.path().join("before")).unwrap();
+        std::fs::rename(self.dir.path().join("prepared"), self.repository()).unwrap();
+    }
+
     /// Build and publish a release.
     pub(crate) fn publish(&self, version: &str) {
         let build = self.build(version);
@@ -91,9 +109,18 @@ impl Site {
         dir
     }
 
-    /// Change a release's offer in the channel.
+    /// Take a release back.
     pub(crate) fn withdraw(&self, version: &str, why: &str) {
-        let change = |offer: &mut Offer| offer.withdrawn = Some(why.into());
+        self.amend(version, |offer| offer.withdrawn = Some(why.into()));
+    }
+
+    /// Pause a release, or go on with it.
+    pub(crate) fn pause(&self, version: &str, paused: bool) {
+        self.amend(version, |offer| offer.paused = paused);
+    }
+
+    /// Change a release's offer in the channel.
+    fn amend(&self, version: &str, change: impl FnOnce(&mut Offer)) {
         publisher(self.dir.path())
             .amend(
                 &"stable".parse().unwrap(),
@@ -109,6 +136,10 @@ impl Site {
 
     pub(crate) fn trusted_root(&self) -> Vec<u8> {
         acl_host::file::read(self.repository().join("metadata/1.root.json")).unwrap()
+    }
+
+    pub(crate) fn keys(&self) -> Keyring {
+        keyring(self.dir.path())
     }
 
     pub(crate) fn repository(&self) -> PathBuf {
@@ -143,11 +174,15 @@ impl Server {
     }
 }
 
-fn publisher(dir: &Path) -> Publisher {
-    let keys = Keyring {
+fn keyring(dir: &Path) -> Keyring {
+    Keyring {
         dir: Some(dir.join("keys")),
         ..Keyring::default()
-    };
+    }
+}
+
+fn publisher(dir: &Path) -> Publisher {
+    let keys = keyring(dir);
     let clock = Arc::new(SystemClock);
     Publisher::new(&dir.join("repository"), keys, Lifetimes::default(), clock).unwrap()
 }

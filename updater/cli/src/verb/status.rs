@@ -74,6 +74,12 @@ pub(crate) fn phase(phase: &Phase) -> String {
         Phase::Staging { version, step } => format!("staging {version} ({step})"),
         Phase::Staged { version, step } => format!("{version} is staged ({step})"),
         Phase::Armed { version } => format!("{version} is armed: the next reboot takes it"),
+        Phase::Waiting { version, reason } => {
+            format!("waiting with the reboot into {version} for the repository: {reason}")
+        }
+        Phase::Disarmed { version, reason } => {
+            format!("{version} was disarmed and is not booted, because {reason}")
+        }
         Phase::OnTrial { from, to } => {
             let back = from.as_deref().unwrap_or("no other release");
             format!("{to} is on trial; {back} is the fall-back")

@@ -1,6 +1,6 @@
 //! What someone asks for: how far to go, going back, trying again.
 
-use super::{settle, stage};
+use super::settle;
 use crate::{
     effect::Effect,
     event::Request,
@@ -61,10 +61,6 @@ fn go(state: &mut State, goal: Goal) -> Vec<Effect> {
     if state.is_busy() {
         state.goal = state.goal.max(goal);
         return Vec::new();
-    }
-    if goal == Goal::Reboot && state.machine.armed().is_some() {
-        state.goal = goal;
-        return stage::reboot_if_asked(state);
     }
     check(state, goal)
 }

@@ -1,12 +1,12 @@
 //! What the machine says at start: on trial, committed, gone back, or half-way and to be done again.
 
-use super::{ask, stage};
+use super::ask;
 use crate::{
     Version,
     effect::Effect,
     machine::{Entry, Facts},
     record::{Cost, Outcome, Record, Refused},
-    state::{Phase, State},
+    state::{Goal, Phase, State},
 };
 
 /// The agent started.
@@ -19,10 +19,14 @@ pub(super) fn started(state: &mut State, facts: Facts) -> Vec<Effect> {
     settle(state);
     state.phase = rest(state);
     let mut effects = vec![Effect::Save];
-    if interrupted && !matches!(state.phase, Phase::OnTrial { .. } | Phase::Armed { .. }) {
+    let goes_on = match state.phase {
+        Phase::OnTrial { .. } => false,
+        // It was armed before the agent could say so.
+        Phase::Armed { .. } => state.goal == Goal::Reboot,
+        _ => true,
+    };
+    if interrupted && goes_on {
         effects.extend(ask::check(state, state.goal));
-    } else if matches!(state.phase, Phase::Armed { .. }) && interrupted {
-        effects.extend(stage::reboot_if_asked(state));
     }
     effects
 }
@@ -52,20 +56,19 @@ pub(super) fn rest(state: &State) -> Phase {
     if let Some(version) = machine.armed().cloned() {
         return Phase::Armed { version };
     }
-    match state.history.last() {
-        Some(record) if record.to == machine.running => ended(record),
-        _ => Phase::Idle,
-    }
+    let last = state.history.last();
+    let of_this = last.filter(|record| record.left_running() == &machine.running);
+    of_this.map_or(Phase::Idle, ended)
 }
 
 fn ended(record: &Record) -> Phase {
     let (from, to) = (record.from.clone(), record.to.clone());
-    match &record.outcome {
+    match record.outcome.clone() {
         Outcome::Committed => Phase::Committed { from, to },
-        Outcome::RolledBack { reason } => Phase::RolledBack {
-            from,
-            to,
-            reason: reason.clone(),
+        Outcome::RolledBack { reason } => Phase::RolledBack { from, to, reason },
+        Outcome::Disarmed { reason } => Phase::Disarmed {
+            version: to,
+            reason,
         },
     }
 }
@@ -144,7 +147,7 @@ fn went_back(state: &mut State, bad: &Entry) {
 }
 
 /// The costs of the update to `version`, which is over now.
-fn close_update(state: &mut State, version: &Version) -> Cost {
+pub(super) fn close_update(state: &mut State, version: &Version) -> Cost {
     let Some(update) = state.update.take_if(|u| u.to == *version) else {
         return Cost::default();
     };

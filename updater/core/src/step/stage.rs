@@ -1,6 +1,6 @@
 //! The way from an offered release to an armed one, step by step.
 
-use super::settle;
+use super::{ask, settle};
 use crate::{
     Version,
     effect::{Effect, Step},
@@ -73,11 +73,8 @@ pub(super) fn done(state: &mut State, step: Step, took: Took) -> Vec<Effect> {
     effects
 }
 
-/// Reboot, when the work under way was to lead that far.
-pub(super) fn reboot_if_asked(state: &mut State) -> Vec<Effect> {
-    if state.goal < Goal::Reboot {
-        return Vec::new();
-    }
+/// Reboot into the armed release, about which the repository was asked just now.
+pub(super) fn reboot(state: &mut State) -> Vec<Effect> {
     state.phase = settle::rest(state);
     let at = state.machine.at;
     if let Some(update) = &mut state.update {
@@ -109,7 +106,11 @@ fn armed(state: &mut State, version: Version) -> Vec<Effect> {
     });
     state.phase = Phase::Armed { version };
     match state.goal {
-        Goal::Reboot => reboot_if_asked(state),
+        Goal::Reboot => {
+            let mut effects = vec![Effect::Save];
+            effects.extend(ask::check(state, Goal::Reboot));
+            effects
+        }
         Goal::Check | Goal::Arm => vec![Effect::Save],
     }
 }

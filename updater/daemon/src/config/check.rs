@@ -3,6 +3,7 @@
 mod network;
 
 use std::{
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use std::{
 use jiff::SignedDuration;
 
 use super::{
-    Automatic, Config, Error, Health, Strategy,
+    Automatic, Config, Error, Health, Strategy, Unreachable,
     merge::{Key, Merged},
 };
 
@@ -37,11 +38,29 @@ pub(super) fn check(merged: &Merged, root: &Path) -> Result<Config, Error> {
             merged.check_interval.as_ref(),
             Duration::from_secs(45 * MINUTE),
         )?,
+        time_sync_wait: within(
+            "time_sync_wait",
+            merged.time_sync_wait.as_ref(),
+            Duration::from_secs(MINUTE),
+            0..=60 * MINUTE,
+            "a duration from 0s to 1h such as \"1m\"",
+        )?,
         automatic: value(&merged.automatic).unwrap_or(Automatic::Stage),
         strategy: merged
             .strategy
             .as_ref()
             .map_or(Strategy::Manual, |(s, _)| *s),
+        unreachable: merged
+            .unreachable
+            .as_ref()
+            .map_or(Unreachable::Wait, |(u, _)| *u),
+        wait_limit: within(
+            "reboot.wait_limit",
+            merged.wait_limit.as_ref(),
+            Duration::from_secs(DAY),
+            MINUTE..=30 * DAY,
+            "a duration from 1m to 720h such as \"24h\"",
+        )?,
         health: health(merged, root)?,
     })
 }
@@ -104,7 +123,7 @@ fn duration(
     default: Duration,
 ) -> Result<Duration, Error> {
     let wanted = "a duration from 10s to 7d such as \"45m\"";
-    within(key, value, default, 10, 7 * DAY, wanted)
+    within(key, value, default, 10..=7 * DAY, wanted)
 }
 
 fn short(
@@ -113,15 +132,14 @@ fn short(
     default: Duration,
 ) -> Result<Duration, Error> {
     let wanted = "a duration from 1s to 4m such as \"30s\"";
-    within(key, value, default, 1, 4 * MINUTE, wanted)
+    within(key, value, default, 1..=4 * MINUTE, wanted)
 }
 
 fn within(
     key: &'static str,
     value: Option<&(String, PathBuf)>,
     default: Duration,
-    least: u64,
-    most: u64,
+    seconds: RangeInclusive<u64>,
     wanted: &'static str,
 ) -> Result<Duration, Error> {
     let Some((text, path)) = value else {
@@ -129,7 +147,7 @@ fn within(
     };
     let parsed = text.parse::<SignedDuration>().ok();
     let parsed = parsed.and_then(|d| Duration::try_from(d).ok());
-    let range = Duration::from_secs(least)..=Duration::from_secs(most);
+    let range = Duration::from_secs(*seconds.start())..=Duration::from_secs(*seconds.end());
     parsed
         .filter(|d| range.contains(d))
         .ok_or_else(|| Error::CheckValue {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::written::{Automatic, Fragment, Strategy};
+use super::written::{Automatic, Fragment, Strategy, Unreachable};
 
 /// The merged keys.
 #[derive(Debug, Default)]
@@ -16,8 +16,11 @@ pub(super) struct Merged {
     pub(super) root: Key<PathBuf>,
     pub(super) channel: Key<String>,
     pub(super) check_interval: Key<String>,
+    pub(super) time_sync_wait: Key<String>,
     pub(super) automatic: Key<Automatic>,
     pub(super) strategy: Key<Strategy>,
+    pub(super) unreachable: Key<Unreachable>,
+    pub(super) wait_limit: Key<String>,
     pub(super) exempt_units: Key<Vec<String>>,
     pub(super) check_timeout: Key<String>,
     pub(super) runtime_socket: Key<PathBuf>,
@@ -40,8 +43,11 @@ pub(super) fn merge(fragments: Vec<Fragment>) -> Merged {
         set(&mut merged.root, written.root, &path);
         set(&mut merged.channel, written.channel, &path);
         set(&mut merged.check_interval, written.check_interval, &path);
+        set(&mut merged.time_sync_wait, written.time_sync_wait, &path);
         set(&mut merged.automatic, written.automatic, &path);
         set(&mut merged.strategy, written.reboot.strategy, &path);
+        set(&mut merged.unreachable, written.reboot.unreachable, &path);
+        set(&mut merged.wait_limit, written.reboot.wait_limit, &path);
         set(&mut merged.exempt_units, written.health.exempt_units, &path);
         set(
             &mut merged.check_timeout,

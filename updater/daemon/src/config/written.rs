@@ -38,6 +38,7 @@ pub(super) struct Written {
     pub(super) root: Option<PathBuf>,
     pub(super) channel: Option<String>,
     pub(super) check_interval: Option<String>,
+    pub(super) time_sync_wait: Option<String>,
     pub(super) automatic: Option<Automatic>,
     #[serde(default)]
     pub(super) reboot: Reboot,
@@ -50,6 +51,8 @@ pub(super) struct Written {
 #[serde(deny_unknown_fields)]
 pub(super) struct Reboot {
     pub(super) strategy: Option<Strategy>,
+    pub(super) unreachable: Option<Unreachable>,
+    pub(super) wait_limit: Option<String>,
 }
 
 /// `[health]`
@@ -82,6 +85,16 @@ pub enum Strategy {
     Manual,
     /// At once.
     Immediate,
+}
+
+/// What becomes of a reboot into an armed release while the repository cannot be asked whether it may be booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unreachable {
+    /// It waits; the default.
+    Wait,
+    /// It is done.
+    Go,
 }
 
 /// The fragments under `root` in the order in which they apply.

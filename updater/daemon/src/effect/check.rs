@@ -2,56 +2,60 @@
 
 use acl_host::{clock::Clock, file};
 use acl_release::{
-    channel::ChannelName,
+    channel::{Channel, ChannelName},
     choose::{self, Decision, Reason, Stand, Verdict},
     manifest::{Manifest, Package},
     repository::{http::Network, read::Repository, sources::Sources},
 };
 use acl_updater_core::{
     Version,
-    event::{Offer, Outcome},
+    event::{Obstacle, Offer, Outcome, Unreachable, Unread},
     machine::Facts,
     record::Refused,
     state::State,
 };
 
-use super::Error;
+use super::{Error, fit};
 use crate::{
-    config::Config,
+    config::{self, Config},
     machine::Machine,
     packages,
     session::{Found, Session},
 };
 
 /// The architecture as systemd names it.
-const ARCH: &str = if cfg!(target_arch = "x86_64") {
+pub(super) const ARCH: &str = if cfg!(target_arch = "x86_64") {
     "x86-64"
 } else {
     "arm64"
 };
 
-/// What there is to take.
-pub(super) async fn check(session: &mut Session, state: &State) -> Result<Outcome, Error> {
+/// What there is to take, and what keeps the armed release from being booted.
+pub(super) async fn check(
+    session: &mut Session,
+    state: &State,
+) -> Result<(Outcome, Option<Obstacle>), Error> {
     session.found = None;
     let config = Config::load(&session.machine.root)?;
+    session.unreachable = (config.unreachable, config.wait_limit);
     let repository = open(session, &config).await?;
     let stand = stand(&state.machine, &state.refused)?;
-    let decision = decide(session.clock.as_ref(), &repository, &config.channel, &stand).await?;
+    let channel = channel(&repository, &config.channel).await?;
+    let now = session.clock.now();
+    let chosen = fit::choose(&session.machine, &repository, &channel, (&stand, now)).await?;
+    let obstacle = fit::obstacle(&session.machine, &repository, &chosen, state).await?;
+    let (decision, manifest) = (chosen.decision, chosen.manifest);
     let told = |verdict: &Verdict| told(verdict, &state.refused);
-    let verdicts = decision.verdicts.iter().map(told).collect();
+    let unclear = decision.unclear.iter().map(ToString::to_string);
+    let verdicts = decision.verdicts.iter().map(told).chain(unclear).collect();
     let reason = decision
         .deciding()
         .map_or_else(|| decision.to_string(), told);
-    let Some(version) = decision.take else {
-        return Ok(Outcome::Nothing { reason, verdicts });
+    let Some(manifest) = manifest else {
+        return Ok((Outcome::Nothing { reason, verdicts }, obstacle));
     };
-    let manifest = repository
-        .manifest(&version, ARCH)
-        .await
-        .map_err(|source| Error::ReadRepository { source })?;
-    check_image(&session.machine, &manifest)?;
     let offer = Offer {
-        version: Version::new(version.as_str()),
+        version: Version::new(manifest.version.as_str()),
         reason,
         verdicts,
         bytes: bytes(&manifest),
@@ -64,7 +68,23 @@ pub(super) async fn check(session: &mut Session, state: &State) -> Result<Outcom
         stand,
         running: session.machine.root_hash()?,
     });
-    Ok(Outcome::Offer(offer))
+    Ok((Outcome::Offer(offer), obstacle))
+}
+
+/// What the operator wants done about a reboot after `error`, with which a check ended.
+pub(super) fn unread(session: &Session, error: &Error) -> Option<Unread> {
+    let Error::ReadRepository { source } = error else {
+        return None;
+    };
+    let (configured, limit) = session.unreachable;
+    let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    let then = match configured {
+        // Who answers what is not right is not out of reach.
+        config::Unreachable::Go if source.is_unreachable() => Unreachable::Go,
+        _ => Unreachable::Wait { limit },
+    };
+    let at = u64::try_from(session.clock.now().as_millisecond()).unwrap_or_default();
+    Some(Unread { then, at })
 }
 
 /// A verdict; of a release that is refused here, with why: it may be the operator who went back from it.
@@ -87,9 +107,13 @@ pub(super) async fn decide(
     channel: &ChannelName,
     stand: &Stand,
 ) -> Result<Decision, Error> {
-    let channel = repository.channel(channel).await;
-    let channel = channel.map_err(|source| Error::ReadRepository { source })?;
+    let channel = self::channel(repository, channel).await?;
     Ok(choose::choose(stand, &channel, clock.now()))
+}
+
+async fn channel(repository: &Repository, name: &ChannelName) -> Result<Channel, Error> {
+    let channel = repository.channel(name).await;
+    channel.map_err(|source| Error::ReadRepository { source })
 }
 
 /// The manifest of a release as the repository has it now.
@@ -141,18 +165,6 @@ fn stand(machine: &Facts, refused: &[Refused]) -> Result<Stand, Error> {
             .iter()
             .filter_map(|refused| refused.version.as_str().parse().ok())
             .collect(),
-    })
-}
-
-fn check_image(machine: &Machine, manifest: &Manifest) -> Result<(), Error> {
-    let wanted = machine.image()?.id;
-    if manifest.image_id == wanted {
-        return Ok(());
-    }
-    Err(Error::OtherImage {
-        version: manifest.version.to_string(),
-        found: manifest.image_id.clone(),
-        wanted,
     })
 }
 

@@ -46,14 +46,6 @@ pub enum Error {
     #[error("cannot read the release repository")]
     ReadRepository { source: acl_release::Error },
     #[error(
-        "release {version} is of the image {found:?}, this machine runs {wanted:?}; check `server` and `channel`, or ask whoever keeps the repository"
-    )]
-    OtherImage {
-        version: String,
-        found: String,
-        wanted: String,
-    },
-    #[error(
         "the {part} of release {version} has {needed} bytes and {name} of the slot has {size}: this disk's slots are too \
          small for the release; install the machine anew from a disk image with larger slots"
     )]
@@ -102,9 +94,7 @@ pub enum Error {
         found: RootHash,
         expected: RootHash,
     },
-    #[error(
-        "cannot remove the boot entries of the slot that is to be written; check the EFI system partition"
-    )]
+    #[error("cannot remove the boot entries of the other slot; check the EFI system partition")]
     Disarm { source: acl_host::Error },
     #[error("cannot write to the slot; check the disk")]
     WriteSlot { source: acl_host::Error },
@@ -155,8 +145,7 @@ impl Error {
             | Self::LowMemory { .. }
             | Self::StateFull { .. }
             | Self::ReadBack { .. } => Who::Environment,
-            Self::OtherImage { .. }
-            | Self::RefuseUki { .. }
+            Self::RefuseUki { .. }
             | Self::ParseSignature { .. }
             | Self::RefuseSignature { .. }
             | Self::NoLongerOffered { .. }

@@ -1,6 +1,5 @@
 //! Reads the metadata once more: it must be fresh, and offer the very same release, at the time of arming.
 
-use acl_release::choose::{Decision, Reason};
 use acl_updater_core::Version;
 
 use super::{Error, check};
@@ -14,7 +13,7 @@ pub(super) async fn recheck(session: &mut Session, version: &Version) -> Result<
     let found = &*found;
     let clock = session.clock.as_ref();
     let decision = check::decide(clock, &found.repository, &found.channel, &found.stand).await?;
-    if let Some(reason) = obstacle(&decision, &found.manifest.version) {
+    if let Some(reason) = decision.obstacle(&found.manifest.version) {
         return Err(Error::NoLongerOffered {
             version: version.clone(),
             reason,
@@ -26,17 +25,5 @@ pub(super) async fn recheck(session: &mut Session, version: &Version) -> Result<
         Err(Error::Replaced {
             version: version.clone(),
         })
-    }
-}
-
-/// Why a release that was taken a while ago would not be taken now. That a newer one is there is no reason.
-fn obstacle(decision: &Decision, version: &acl_release::version::Version) -> Option<String> {
-    let verdict = decision.verdicts.iter().find(|v| v.version == *version);
-    match verdict {
-        None => Some("the channel does not list it".to_owned()),
-        Some(verdict) => match verdict.reason {
-            Reason::Newest | Reason::NewerOffered(_) => None,
-            _ => Some(verdict.to_string()),
-        },
     }
 }

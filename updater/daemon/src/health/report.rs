@@ -3,11 +3,16 @@
 use std::{path::Path, time::Duration};
 
 use acl_host::file;
-use acl_updater_core::{Version, machine::Health};
+use acl_updater_core::{Version, bounds, machine::Health};
 use serde::{Deserialize, Serialize};
+
+use crate::store::read_at_most;
 
 /// Name of the report in the agent's state directory.
 const NAME: &str = "health.json";
+
+/// The report is never longer, in bytes.
+const LARGEST: u64 = 1 << 20;
 
 /// What the checks of one boot found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +39,9 @@ impl Check {
         Self {
             name: name.into(),
             seconds: took.as_secs_f64(),
-            problem: result.err(),
+            problem: result
+                .err()
+                .map(|problem| bounds::text(&problem, bounds::VERDICT)),
         }
     }
 }
@@ -82,13 +89,25 @@ pub(crate) fn forget(dir: &Path) {
 
 /// The last report; none when there is none that can be read.
 pub(crate) fn read(dir: &Path) -> Option<Report> {
-    let bytes = file::read(dir.join(NAME)).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    let (bytes, whole) = read_at_most(&dir.join(NAME), LARGEST).ok()?;
+    serde_json::from_slice(&bytes).ok().filter(|_| whole)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_check_wrote_is_cut_and_shown_as_it_is() {
+        let problem = format!("\u{1b}[2J{}", "x".repeat(1 << 20));
+        let check = Check::new("10-disk", Duration::ZERO, Err(problem));
+        let told = check.problem.unwrap();
+        assert!(
+            told.starts_with("\\u{1b}[2Jxxx") && told.ends_with("x…"),
+            "{told}"
+        );
+        assert_eq!(told.len(), bounds::VERDICT);
+    }
 
     #[test]
     fn a_report_tells_what_did_not_pass() {

@@ -5,6 +5,7 @@ use std::{
     io::ErrorKind,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -29,7 +30,11 @@ pub(super) async fn run(root: &Path, limit: Duration) -> Vec<Check> {
 }
 
 fn one(path: PathBuf, limit: Duration) -> Result<(), String> {
-    let command = Tools::host().command(Tool::Operator(path)).limit(limit);
+    // What it writes to standard output nobody reads; kept, it would fill the memory.
+    let command = Tools::host()
+        .command(Tool::Operator(path))
+        .stdout(Stdio::null())
+        .limit(limit);
     match command.run() {
         Ok(_) => Ok(()),
         Err(error) => Err(acl_host::error::chain(&error)),

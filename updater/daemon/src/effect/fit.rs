@@ -1,0 +1,188 @@
+//! Chooses the newest release that fits this machine. What is wrong with one release is told of that one, and does not
+//! keep the machine from the others.
+
+use std::collections::BTreeMap;
+
+use acl_release::{
+    channel::Channel,
+    choose::{self, Decision, Stand},
+    manifest::{Manifest, Part},
+    repository::read::Repository,
+    version::Version,
+};
+use acl_updater_core::{bounds, event::Obstacle, state::State};
+use jiff::Timestamp;
+
+use super::{Error, check::ARCH};
+use crate::machine::Machine;
+
+/// Manifests that one check fetches of releases that then do not fit.
+const LOOKED_AT: usize = 8;
+
+/// No part of a release is larger, in bytes.
+const LARGEST: u64 = 1 << 40;
+
+/// What is chosen.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) decision: Decision,
+    /// Of the release to take.
+    pub(super) manifest: Option<Manifest>,
+}
+
+/// The newest release that may be taken and whose manifest fits.
+pub(super) async fn choose(
+    machine: &Machine,
+    repository: &Repository,
+    channel: &Channel,
+    (stand, now): (&Stand, Timestamp),
+) -> Result<Chosen, Error> {
+    let mut unfit = BTreeMap::new();
+    loop {
+        let decision = choose::choose_but(stand, channel, now, &unfit);
+        let Some(version) = decision.take.clone() else {
+            let manifest = None;
+            return Ok(Chosen { decision, manifest });
+        };
+        if unfit.len() == LOOKED_AT {
+            let why = format!("{LOOKED_AT} newer ones do not fit either");
+            let rest = channel.releases.iter().map(|offer| &offer.version);
+            let rest = rest.filter(|version| !unfit.contains_key(version));
+            let rest: Vec<_> = rest.map(|version| (version.clone(), why.clone())).collect();
+            unfit.extend(rest);
+            continue;
+        }
+        match fitting(machine, repository, &version).await? {
+            Ok(manifest) => {
+                let manifest = Some(manifest);
+                return Ok(Chosen { decision, manifest });
+            }
+            Err(why) => unfit.insert(version, why),
+        };
+    }
+}
+
+/// Why the armed release must not be booted, when there is a reason.
+pub(super) async fn obstacle(
+    machine: &Machine,
+    repository: &Repository,
+    chosen: &Chosen,
+    state: &State,
+) -> Result<Option<Obstacle>, Error> {
+    let Some(armed) = state.machine.armed() else {
+        return Ok(None);
+    };
+    let reason = match armed.as_str().parse::<Version>() {
+        Ok(version) => match chosen.decision.obstacle(&version) {
+            Some(reason) => Some(reason),
+            None => replaced(machine, repository, chosen, &version).await?,
+        },
+        Err(error) => Some(error.to_string()),
+    };
+    Ok(reason.map(|reason| Obstacle {
+        version: armed.clone(),
+        reason: bounds::text(&reason, bounds::VERDICT),
+    }))
+}
+
+/// What is wrong with the release `version`, or that it is another than the one in the slot.
+async fn replaced(
+    machine: &Machine,
+    repository: &Repository,
+    chosen: &Chosen,
+    version: &Version,
+) -> Result<Option<String>, Error> {
+    let manifest = match &chosen.manifest {
+        Some(manifest) if manifest.version == *version => manifest.clone(),
+        _ => match fitting(machine, repository, version).await? {
+            Ok(manifest) => manifest,
+            Err(why) => return Ok(Some(format!("{version} does not fit: {why}"))),
+        },
+    };
+    let root = acl_host::verity::RootHash(*manifest.root_hash.bytes());
+    let (_, slots) = machine.slots()?;
+    let replaced = || format!("{version} was published anew with other content");
+    Ok((!slots.other.holds(&root)).then(replaced))
+}
+
+/// The manifest of a release, or why the release cannot be taken.
+async fn fitting(
+    machine: &Machine,
+    repository: &Repository,
+    version: &Version,
+) -> Result<Result<Manifest, String>, Error> {
+    match repository.manifest(version, ARCH).await {
+        Ok(manifest) => Ok(match misfit(machine, &manifest)? {
+            None => Ok(manifest),
+            Some(why) => Err(why),
+        }),
+        // The others are published no less for it.
+        Err(error) if error.is_lacking() => Ok(Err(acl_host::error::chain(&error))),
+        Err(source) => Err(Error::ReadRepository { source }),
+    }
+}
+
+/// Why a release cannot be one for this machine, if so.
+fn misfit(machine: &Machine, manifest: &Manifest) -> Result<Option<String>, Error> {
+    let (found, wanted) = (&manifest.image_id, machine.image()?.id);
+    if *found != wanted {
+        return Ok(Some(format!(
+            "it is of the image {found:?}, and this machine runs {wanted:?}"
+        )));
+    }
+    // Two slots with the same GUIDs: nobody could say which of them boots.
+    if *manifest.root_hash.bytes() == machine.root_hash()?.0 {
+        let why = "it has the root hash of the release that runs".to_owned();
+        return Ok(Some(why));
+    }
+    for part in Part::ALL {
+        let size = manifest.artifacts.part(part).size;
+        if size == 0 || size > LARGEST {
+            return Ok(Some(format!(
+                "its manifest says that {part} has {size} bytes"
+            )));
+        }
+    }
+    let entries = machine.esp()?.entries();
+    let entries = entries.map_err(|source| crate::machine::Error::ReadEntries { source })?;
+    Ok(same_but_for_case(
+        manifest.version.as_str(),
+        entries.iter().map(acl_host::entry::EntryName::version),
+    ))
+}
+
+/// Two versions that differ only in upper and lower case would share a boot entry: FAT does not tell them apart.
+fn same_but_for_case<'v>(
+    version: &str,
+    mut entries: impl Iterator<Item = &'v str>,
+) -> Option<String> {
+    let twin = entries.find(|entry| *entry != version && entry.eq_ignore_ascii_case(version))?;
+    Some(format!(
+        "the boot entry of {twin} has the same name on the EFI system partition, which does not tell upper from lower case"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_but_for_case;
+
+    #[test]
+    fn versions_that_differ_in_more_than_case_may_stand_beside_each_other() {
+        let entries = ["1.0-rc", "2.0"];
+        for version in ["1.0-rc", "1.0-rd", "2.0", "3"] {
+            assert_eq!(
+                same_but_for_case(version, entries.into_iter()),
+                None,
+                "{version}"
+            );
+        }
+        assert_eq!(
+            same_but_for_case("1.0-RC", entries.into_iter()),
+            Some(
+                "the boot entry of 1.0-rc has the same name on the EFI system partition, which does not tell upper \
+                 from lower case"
+                    .to_owned()
+            )
+        );
+    }
+}
