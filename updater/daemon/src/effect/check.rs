@@ -125,6 +125,7 @@ fn network(config: &Config) -> Result<Network, Error> {
             .map_err(|source| Error::ReadAuthorities { source })?
             .unwrap_or_default(),
         bandwidth: config.bandwidth,
+        min_throughput: config.min_throughput,
     })
 }
 
