@@ -229,6 +229,7 @@ fn fault(error: &Error) -> Fault {
         | Error::RepositoryAddress { .. }
         | Error::Sink { .. }
         | Error::Worker { .. }
+        | Error::Cancelled { .. }
         | Error::Host(_) => Fault::Ours,
         _ => Fault::Stays,
     }
