@@ -1,6 +1,9 @@
 //! What effects work on: the machine, the repository, and the release that a check found.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use acl_host::{clock::Clock, esp::Written, verity::RootHash};
 use acl_release::{
@@ -13,9 +16,14 @@ use acl_release::{
         read::Repository,
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{RwLock, mpsc};
+use tokio_util::sync::CancellationToken;
 
-use crate::{effect::Prepared, machine::Machine, store::Store};
+use crate::{
+    effect::{self, Prepared},
+    machine::Machine,
+    store::Store,
+};
 
 /// What effects work on.
 #[derive(Debug)]
@@ -25,6 +33,10 @@ pub(crate) struct Session {
     pub(crate) way: Way,
     pub(crate) store: Store,
     pub(crate) progress: Progress,
+    /// Cancelled when the agent ends; every loop that may take long looks at it.
+    pub(crate) cancel: CancellationToken,
+    /// How long the staging under way may take.
+    pub(crate) limit: Option<effect::Limit>,
     /// What the last check found; an update works on nothing else.
     pub(crate) found: Option<Found>,
     /// What was made ready for the release that was found.
@@ -48,6 +60,11 @@ impl Way {
         Ok(Self { network, http })
     }
 
+    /// What the operator set.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// A client that goes this way: the one from before, with its connections, unless something was changed.
     pub(crate) fn over(
         &mut self,
@@ -64,7 +81,8 @@ impl Way {
 /// A release found by a check.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) repository: Repository,
+    /// Read anew now and then while a release is staged from it.
+    pub(crate) repository: RwLock<Repository>,
     pub(crate) manifest: Manifest,
     /// The channel that offered it.
     pub(crate) channel: ChannelName,
@@ -72,6 +90,8 @@ pub(crate) struct Found {
     pub(crate) stand: Stand,
     /// The root hash of the release that runs.
     pub(crate) running: RootHash,
+    /// How often what is offered is looked at, also during a staging.
+    pub(crate) check_interval: Duration,
 }
 
 impl Found {

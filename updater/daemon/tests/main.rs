@@ -7,6 +7,8 @@
 )]
 
 mod artifact;
+mod held;
+mod hold;
 mod killed;
 mod network;
 mod node;

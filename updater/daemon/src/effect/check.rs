@@ -14,6 +14,7 @@ use acl_updater_core::{
     record::Refused,
     state::State,
 };
+use tokio::sync::RwLock;
 
 use super::Error;
 use crate::{
@@ -58,11 +59,12 @@ pub(super) async fn check(session: &mut Session, state: &State) -> Result<Outcom
         packages: packages::changes(&installed(&session.machine), &manifest.packages),
     };
     session.found = Some(Found {
-        repository,
+        repository: RwLock::new(repository),
         manifest,
         channel: config.channel,
         stand,
         running: session.machine.root_hash()?,
+        check_interval: config.check_interval,
     });
     Ok(Outcome::Offer(offer))
 }
@@ -94,10 +96,9 @@ pub(super) async fn decide(
 
 /// The manifest of a release as the repository has it now.
 pub(super) async fn manifest_again(found: &Found) -> Result<Manifest, Error> {
-    let manifest = found.repository.manifest(&found.manifest.version, ARCH);
-    manifest
-        .await
-        .map_err(|source| Error::ReadRepository { source })
+    let repository = found.repository.read().await;
+    let manifest = repository.manifest(&found.manifest.version, ARCH).await;
+    manifest.map_err(|source| Error::ReadRepository { source })
 }
 
 async fn open(session: &mut Session, config: &Config) -> Result<Repository, Error> {
