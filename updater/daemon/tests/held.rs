@@ -69,7 +69,8 @@ fn a_server_that_stands_still_holds_up_neither_the_bus_nor_the_end() {
     site.publish("2");
     for effect in AT_THE_SERVER {
         let (node, hold) = (node(&site), Arc::new(Hold::default()));
-        let server = SlowServer::new(site.repository(), &hold);
+        let slow = hold.clone();
+        let server = SlowServer::new(site.repository(), move |_| slow.pass());
         node.follow(&server.url());
         let runtime = ends(&node, (effect, Verb::Stage), &hold);
         // Every thread ends without the server's going on.

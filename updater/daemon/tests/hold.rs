@@ -147,19 +147,21 @@ impl Subscriber for Trap {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// Serves a directory, until its hold is shut; without ranges. Its threads end with the tests.
+/// Serves a directory, and does something before each answer: waits, for example. Knows no ranges. Its threads end with the
+/// tests.
 pub(crate) struct SlowServer(SocketAddr);
 
 impl SlowServer {
-    pub(crate) fn new(directory: PathBuf, hold: &Arc<Hold>) -> Self {
+    /// `before` is told which path is asked for.
+    pub(crate) fn new(directory: PathBuf, before: impl Fn(&str) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let hold = hold.clone();
+        let before = Arc::new(before);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (directory, hold) = (directory.clone(), hold.clone());
+                let (directory, before) = (directory.clone(), before.clone());
                 // A client that goes away is no fault.
-                std::thread::spawn(move || serve(stream.unwrap(), &directory, &hold));
+                std::thread::spawn(move || serve(stream.unwrap(), &directory, &*before));
             }
         });
         Self(address)
@@ -170,13 +172,13 @@ impl SlowServer {
     }
 }
 
-fn serve(stream: TcpStream, directory: &Path, hold: &Hold) -> std::io::Result<()> {
+fn serve(stream: TcpStream, directory: &Path, before: &dyn Fn(&str)) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
     while !lines.next().transpose()?.unwrap_or_default().is_empty() {}
-    hold.pass();
     let path = request.split(' ').nth(1).unwrap_or_default();
-    let (status, bytes) = match file::read(directory.join(&path[1..])) {
+    before(path);
+    let (status, bytes) = match file::read(directory.join(path.trim_start_matches('/'))) {
         Ok(bytes) => ("200 OK", bytes),
         Err(_) => ("404 Not Found", Vec::new()),
     };
