@@ -214,6 +214,8 @@ pub enum Error {
     },
     #[error("the thread that assembles {part} ended unexpectedly: {problem}")]
     Worker { part: Part, problem: String },
+    #[error("{part} is not fetched any further, because the update was cancelled")]
+    Cancelled { part: Part },
 
     // Publishing
     #[error(transparent)]
@@ -398,7 +400,9 @@ impl Error {
             Self::HttpClient { .. }
             | Self::Serialize { .. }
             | Self::Sign { .. }
-            | Self::Worker { .. } => Who::Bug,
+            | Self::Worker { .. }
+            // Whoever cancels knows why, and tells that instead.
+            | Self::Cancelled { .. } => Who::Bug,
             _ => Who::Server,
         }
     }

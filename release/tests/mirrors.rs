@@ -139,6 +139,48 @@ async fn the_mirror_goes_on_at_the_byte_where_the_server_stopped() {
     }
 }
 
+/// Each connection gives one byte and breaks: it has its turn in each round, and the mirror gives the rest.
+#[tokio::test]
+async fn a_server_that_gives_one_byte_per_connection_is_left_for_the_mirror() {
+    let pair = Pair::new().await;
+    let (path, pack) = (pair.pack(), pair.pack_bytes());
+    let asked = path.clone();
+    pair.first.lie(move |path, range, _| {
+        let from = start(Some(range.filter(|_| path[1..] == asked)?));
+        let byte = pack[from..=from].to_vec();
+        let head = head(from, pack.len());
+        Some(cut_answer(206, &head, byte, pack.len() - from))
+    });
+    let sink = pair.arrives(http()).await;
+    assert_eq!(sink.fetched, pair.usr.pack.size + pair.usr.index.size);
+    let last = pair.usr.pack.size - 1;
+    assert_eq!(pair.first.ranges(&path), [format!("bytes=0-{last}")]);
+    let rest = [format!("bytes=1-{last}")];
+    assert_eq!(pair.site.web.ranges(&path), rest);
+}
+
+/// With nobody else to ask it ends once the rounds are used up.
+#[tokio::test]
+async fn a_server_that_gives_one_byte_per_connection_is_given_up() {
+    let pair = Pair::new().await;
+    let (path, pack) = (pair.pack(), pair.pack_bytes());
+    let asked = path.clone();
+    pair.first.lie(move |path, range, _| {
+        let from = start(Some(range.filter(|_| path[1..] == asked)?));
+        let byte = pack[from..=from].to_vec();
+        let head = head(from, pack.len());
+        Some(cut_answer(206, &head, byte, pack.len() - from))
+    });
+    let alone = [pair.first.base()];
+    let repository = pair.site.open_from("node", &alone, http()).await.unwrap();
+    let mut sink = Memory::default();
+    let fetched = pair.site.fetch_with(&repository, Part::Usr, 0, &mut sink);
+    let failed = error(fetched.await);
+    let broke = matches!(failed, Error::Transfer { position: 3, .. });
+    assert!(broke, "{failed}");
+    assert_eq!(pair.first.asked(&path), 3);
+}
+
 #[tokio::test]
 async fn the_mirror_goes_on_where_the_server_began_to_drip() {
     let pair = Pair::new().await;

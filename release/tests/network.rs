@@ -73,10 +73,9 @@ async fn bandwidth_is_shared() {
         tokio::join!(fetch(http.clone()), fetch(http.clone()));
         begun.elapsed().as_secs_f64()
     };
-    let free = seconds(0).await;
+    // 200,000 bytes at 500,000 a second. How long beyond that is up to the machine.
     let limited = seconds(500_000).await;
-    // 200,000 bytes at 500,000 a second.
-    assert!((0.39..0.39 + 1.0 + free).contains(&limited), "{limited}");
+    assert!(limited >= 0.39, "{limited}");
 }
 
 /// A site whose server is busy at the first request for the timestamp.
@@ -89,28 +88,31 @@ async fn busy(retry_after: &'static str) -> Site {
     site
 }
 
-/// As long as it asks, in either form.
+/// As long as it asks, in either form. How long that is, is what the error says; that it is kept to shows in the next
+/// try, which would be refused before.
 #[tokio::test]
 async fn a_busy_server_is_left_alone_as_it_asks() {
-    for (wait, least) in [
-        ("0", 0.0),
-        ("1", 1.0),
-        ("Sun, 01 Nov 2026 00:00:01 GMT", 1.0),
-        ("Sun, 01 Nov 2026 00:00:00 GMT", 0.0),
+    for (wait, expected) in [
+        ("0", 0),
+        ("1", 1),
+        ("Sun, 01 Nov 2026 00:00:01 GMT", 1),
+        ("Sun, 01 Nov 2026 00:00:00 GMT", 0),
     ] {
-        let site = busy(wait).await;
-        let patience = Patience {
-            longest_pause: Duration::from_secs(2),
-            ..impatient()
+        let open = async |retries| {
+            let site = busy(wait).await;
+            let patience = Patience {
+                longest_pause: Duration::from_secs(2),
+                retries,
+                ..impatient()
+            };
+            let http = Http::new(patience, &Network::default(), site.clock.clone()).unwrap();
+            site.open_from("node", &[site.web.base()], http).await
         };
-        let http = Http::new(patience, &Network::default(), site.clock.clone()).unwrap();
-        let begun = Instant::now();
-        let opened = site.open_from("node", &[site.web.base()], http).await;
-        opened.unwrap();
-        let took = begun.elapsed().as_secs_f64();
-        assert!((least..least + 10.0).contains(&took), "{wait}: {took}");
-        let too_long = least == 0.0 && took > 0.7;
-        assert!(!too_long, "{wait}: {took}");
+        let Error::Status { wait: found, .. } = error(open(0).await) else {
+            unreachable!("{wait}: another error");
+        };
+        assert_eq!(found, Duration::from_secs(expected), "{wait}");
+        open(1).await.unwrap();
     }
 }
 

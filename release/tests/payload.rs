@@ -2,16 +2,18 @@
 
 use std::sync::{Arc, Mutex};
 
+use acl_release::Error;
 use acl_release::manifest::{Artifact, Manifest, Part};
 use acl_release::payload::assemble::Sink;
 use acl_release::payload::inner;
 use acl_release::repository::add::{Doing, Effort, Outcome};
 use acl_release::repository::fetch::Stock;
+use tokio_util::sync::CancellationToken;
 
 use crate::site::{
     EFFORT, Memory, Shared, Site, build_of, error, held, noise, stable, told, version,
 };
-use crate::web::answer;
+use crate::web::{answer, stalling_answer};
 
 fn document(artifact: &Artifact) -> u64 {
     artifact.index.size
@@ -106,6 +108,47 @@ async fn a_sink_that_fails_ends_the_fetch() {
     assert_eq!(acl_host::error::chain(&failed), expected);
 }
 
+/// The server stands still in the middle of the pack; that is no lost network, and nothing waits for it.
+#[tokio::test]
+async fn a_cancelled_fetch_ends_while_the_server_stands_still() {
+    let site = Site::new().await;
+    let repository = site.open("node").await.unwrap();
+    let manifest = repository.manifest(&version("1"), "x86-64").await.unwrap();
+    let usr = manifest.artifacts.usr;
+    let (token, path) = (
+        CancellationToken::new(),
+        format!("/blobs/{}", usr.pack.sha256),
+    );
+    let (cancel, size) = (token.clone(), usize::try_from(usr.pack.size).unwrap());
+    site.lie(move |asked, _, _| {
+        (asked == path).then(|| {
+            cancel.cancel();
+            stalling_answer(200, &[], vec![0; 10], size)
+        })
+    });
+    let form = usr.plain();
+    let fetch = repository.fetch(Part::Usr, &form, None).await;
+    let fetch = fetch.unwrap().cancelled_by(token);
+    let shared = Shared::default();
+    let ran = fetch.run(Stock::default(), Box::new(shared.clone())).await;
+    let failed = error(ran.map(|_| ()));
+    assert!(
+        matches!(failed, Error::Cancelled { part: Part::Usr }),
+        "{failed}"
+    );
+    assert!(shared.0.lock().unwrap().bytes.is_empty());
+    assert_eq!(site.asked(&format!("blobs/{}", usr.pack.sha256)), 1);
+}
+
+/// A sink that tells where its chunks begin, and that it is gone.
+struct Telling(std::sync::mpsc::Sender<u64>);
+
+impl Sink for Telling {
+    fn chunk(&mut self, offset: u64, _bytes: &[u8]) -> std::io::Result<()> {
+        self.0.send(offset).map_err(std::io::Error::other)
+    }
+}
+
 /// A site whose releases 2 and 3 each differ a little from the one before.
 struct Pair {
     site: Site,
@@ -169,6 +212,39 @@ fn old(bytes: &[u8]) -> Stock {
         old: held(bytes),
         begun: None,
     }
+}
+
+/// Whoever waited for it is gone: what needs nothing of the network is not copied either, as it is when the network is
+/// lost.
+#[tokio::test]
+async fn a_fetch_that_is_dropped_copies_nothing_behind_what_it_waited_for() {
+    let pair = Pair::new().await;
+    let mut patches = pair.manifest.patches.iter();
+    let patch = patches.find(|patch| patch.version == version("2")).unwrap();
+    let described = patch.part(Part::Usr).unwrap();
+    let path = format!("/blobs/{}", described.pack.sha256);
+    let (asked, server) = (Arc::new(tokio::sync::Notify::new()), described.pack.size);
+    let tell = asked.clone();
+    pair.site.lie(move |asked, _, _| {
+        (asked == path).then(|| {
+            tell.notify_one();
+            stalling_answer(200, &[], Vec::new(), usize::try_from(server).unwrap())
+        })
+    });
+    let repository = pair.site.open("node").await.unwrap();
+    let artifact = pair.manifest.artifacts.part(Part::Usr);
+    let form = artifact.comparable().1;
+    let fetch = repository.fetch(Part::Usr, &form, Some(described)).await;
+    let fetch = fetch.unwrap();
+    let (sender, chunks) = std::sync::mpsc::channel();
+    let stock = old(&pair.built("2", Part::Usr));
+    tokio::select! {
+        ran = fetch.run(stock, Box::new(Telling(sender))) => unreachable!("it ended: {}", told(ran.map(|_| ()))),
+        () = asked.notified() => {}
+    }
+    // Ends when the sink is gone.
+    let copied: Vec<u64> = chunks.iter().collect();
+    assert!(copied.iter().all(|offset| *offset < 900_000), "{copied:?}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use acl_host::verity::ReadAt;
+use tokio_util::sync::CancellationToken;
 
 use crate::digest::Digest;
 use crate::payload::cut::cut;
@@ -99,6 +100,7 @@ pub struct Assembly {
     wanted: Vec<bool>,
     plain: Vec<u8>,
     reference: Vec<u8>,
+    cancel: CancellationToken,
 }
 
 impl std::fmt::Debug for Assembly {
@@ -118,7 +120,22 @@ impl Assembly {
             sink,
             plain: Vec::new(),
             reference: Vec::new(),
+            cancel: CancellationToken::new(),
         }
+    }
+
+    /// Once `token` is cancelled, nothing is done but the chunk at hand: reading and hashing what the machine has would
+    /// take minutes.
+    pub fn cancelled_by(mut self, token: CancellationToken) -> Self {
+        self.cancel = token;
+        self
+    }
+
+    fn go_on(&self) -> io::Result<()> {
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("the update was cancelled"));
+        }
+        Ok(())
     }
 
     /// For each chunk, whether it is still wanted.
@@ -144,10 +161,11 @@ impl Assembly {
     /// Looks for the chunks in `file`, each at its place: what an earlier try left there is not wanted any more.
     ///
     /// # Errors
-    /// The sink's.
+    /// The sink's; when it is cancelled.
     pub fn keep(&mut self, file: &dyn ReadAt) -> io::Result<()> {
         let index = self.index.clone();
         for (number, chunk) in index.chunks().iter().enumerate() {
+            self.go_on()?;
             let start = self.start_of(number);
             self.plain.resize(chunk.length as usize, 0);
             // What cannot be read is written anew.
@@ -163,7 +181,7 @@ impl Assembly {
     /// Where the chunks of the old file lie: it is cut as the publisher cut the new one.
     ///
     /// # Errors
-    /// Those of reading.
+    /// Those of reading; when it is cancelled.
     pub fn survey(&self) -> io::Result<HashMap<Digest, u64>> {
         let mut known = HashMap::new();
         let Some(old) = &self.old else {
@@ -176,6 +194,7 @@ impl Assembly {
             offset,
             length,
         }) {
+            self.go_on()?;
             let chunk = chunk?;
             known.insert(Digest::of(&chunk), offset);
             offset += chunk.len() as u64;
@@ -186,9 +205,12 @@ impl Assembly {
     /// Carries a task out; `frame` is what was fetched for it. What is not wanted any more is passed over.
     ///
     /// # Errors
-    /// [`Failure::Sink`] ends the fetch; after [`Failure::Chunk`] what was not handed out is still wanted.
+    /// [`Failure::Sink`] ends the fetch, also when it is cancelled; after [`Failure::Chunk`] what was not handed out is
+    /// still wanted.
     pub fn carry_out(&mut self, task: &Task, frame: &[u8]) -> Result<(), Failure> {
         let first = task.chunks.start;
+        self.go_on()
+            .map_err(|source| Failure::Sink(self.start_of(first), source))?;
         match &task.source {
             Source::Old(at) => self.copy(task, *at),
             Source::Frame { reference, .. } => {
@@ -214,6 +236,8 @@ impl Assembly {
         for number in task.chunks.clone() {
             let start = self.start_of(number);
             let length = self.start_of(number + 1) - start;
+            self.go_on()
+                .map_err(|source| Failure::Sink(start, source))?;
             let read = self.read_old(at + (start - begin), length);
             let bytes = std::mem::take(&mut self.reference);
             let copied = match read {

@@ -17,6 +17,7 @@ mod plan;
 use std::ops::Range;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -80,7 +81,7 @@ impl<'a> Download<'a> {
             match self.read(&wanted).await {
                 Ok(Some(bytes)) => {
                     self.at = self.plan.behind(self.at, bytes.len() as u64);
-                    self.turns.gave();
+                    self.turns.gave(bytes.len() as u64);
                     return Ok(Some(bytes));
                 }
                 Ok(None) => {}
@@ -88,6 +89,9 @@ impl<'a> Download<'a> {
             }
         }
         self.put_head(None);
+        if self.at != Plan::BEGIN {
+            self.turns.gave_all();
+        }
         Ok(None)
     }
 
@@ -105,7 +109,27 @@ impl<'a> Download<'a> {
     }
 
     /// Reads once from the answer that has what is wanted; nothing when none of it came.
+    ///
+    /// Only the time that is waited for the server counts: not that of a limited bandwidth, or of a busy disk.
     async fn read(&mut self, wanted: &Range<u64>) -> Result<Option<Bytes>> {
+        let begun = Instant::now();
+        let received = self.read_on(wanted).await;
+        self.turns.tempo().wait(begun.elapsed());
+        let received = received?;
+        let Some(head) = &mut self.head else {
+            return Ok(None);
+        };
+        if received > 0 {
+            self.received += received;
+            self.http
+                .fast_enough(self.turns.tempo(), received, head.place())?;
+            self.http.keep_pace(head.rest()).await;
+        }
+        Ok(head.take(wanted))
+    }
+
+    /// Sees to it that the answer has something of what is wanted; the bytes that came over the network for it.
+    async fn read_on(&mut self, wanted: &Range<u64>) -> Result<u64> {
         let leads = |head: &Answer| head.leads_to(wanted);
         if !self.head.as_ref().is_some_and(leads) {
             self.put_head(None);
@@ -114,14 +138,9 @@ impl<'a> Download<'a> {
         }
         self.send_ahead()?;
         let Some(head) = &mut self.head else {
-            return Ok(None);
+            return Ok(0);
         };
-        let received = self.ahead.during(head.read(self.http)).await?;
-        if received > 0 {
-            self.received += received;
-            self.http.keep_pace(head.rest()).await;
-        }
-        Ok(head.take(wanted))
+        self.ahead.during(head.read(self.http)).await
     }
 
     /// The next answer: one that was asked for ahead, or else one to a request that is sent now.

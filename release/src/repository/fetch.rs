@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use acl_host::error::chain;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::digest::Digest;
@@ -29,6 +30,7 @@ pub struct Fetch {
     index: Arc<Index>,
     patch: Option<(Patch, Blob)>,
     documents: u64,
+    cancel: CancellationToken,
 }
 
 /// What the machine has already.
@@ -67,6 +69,7 @@ impl Fetch {
             index: Arc::new(index),
             patch: None,
             documents: form.index.size,
+            cancel: CancellationToken::new(),
         };
         if let Some(described) = patch {
             fetch.documents += described.index.size;
@@ -100,14 +103,33 @@ impl Fetch {
         &self.index
     }
 
+    /// Lets [`Fetch::run`] end soon after `token` is cancelled: the download at once, local work before its next chunk.
+    /// When it returns, nothing uses the sink any more.
+    pub fn cancelled_by(mut self, token: CancellationToken) -> Self {
+        self.cancel = token;
+        self
+    }
+
     /// Hands every chunk to the sink, each after its digest was checked, finishes it, and gives it back.
     ///
     /// # Errors
     /// [`Error::Chunk`] for the first chunk that no way gives as the index says; [`Error::Sink`]; the errors of HTTP
-    /// once retries are used up. What the sink has taken by then is good, and a later call finds it in its stock.
-    pub async fn run(&self, stock: Stock, mut sink: Box<dyn Sink>) -> Result<Box<dyn Sink>> {
+    /// once retries are used up; [`Error::Cancelled`]. What the sink has taken by then is good, and a later call finds it
+    /// in its stock.
+    pub async fn run(&self, stock: Stock, sink: Box<dyn Sink>) -> Result<Box<dyn Sink>> {
+        let made = self.assemble(stock, sink).await;
+        let part = self.part;
+        // Whatever failed then failed because of it.
+        made.map_err(|error| match self.cancel.is_cancelled() {
+            true => Error::Cancelled { part },
+            false => error,
+        })
+    }
+
+    async fn assemble(&self, stock: Stock, mut sink: Box<dyn Sink>) -> Result<Box<dyn Sink>> {
         sink.fetched(self.documents);
-        let mut assembly = Assembly::new(self.index.clone(), stock.old.clone(), sink);
+        let assembly = Assembly::new(self.index.clone(), stock.old.clone(), sink);
+        let mut assembly = assembly.cancelled_by(self.cancel.clone());
         if let Some(begun) = stock.begun {
             assembly = self
                 .apart(assembly, move |assembly| assembly.keep(&*begun))
@@ -144,7 +166,9 @@ impl Fetch {
             return Ok(assembly);
         }
         let index = self.index.clone();
+        let cancel = self.cancel.clone();
         let tasks = move |assembly: &Assembly| match assembly.survey() {
+            Err(_) if cancel.is_cancelled() => Vec::new(),
             Ok(known) => plan::by_content(&index, assembly.wanted(), &known),
             Err(error) => {
                 tracing::warn!(%error, "cannot read the running release: all is fetched");
@@ -184,16 +208,16 @@ impl Fetch {
     ) -> Result<(Assembly, Option<Error>)> {
         let (path, ranges) = (blob_path(pack), plan::ranges(&tasks));
         let mut download = Download::new(&self.http, &self.sources, path, pack.size, ranges);
-        let (assembly, ended, fetched) = carry::carry(&mut download, assembly, tasks)
-            .await
-            .map_err(|source| self.ended(&source))?;
+        let part = self.part;
+        let carried = carry::carry(&mut download, assembly, tasks, (part, &self.cancel));
+        let (assembly, ended, fetched) = carried.await.map_err(|source| self.ended(&source))?;
         let problem = match ended {
             carry::Ended::Done => None,
             carry::Ended::Chunk(number, source) => {
                 Some(self.chunk_error(&assembly, number, download.url()?, source))
             }
+            carry::Ended::Cancelled => return Err(Error::Cancelled { part }),
             carry::Ended::Sink(offset, source) => {
-                let part = self.part;
                 return Err(Error::Sink {
                     part,
                     offset,

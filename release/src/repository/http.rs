@@ -9,8 +9,10 @@ mod patience;
 mod retry_after;
 mod tempo;
 
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use acl_host::clock::Clock;
 use bytes::Bytes;
@@ -24,7 +26,7 @@ use busy::Busy;
 use pace::Pace;
 use retry_after::retry_after;
 
-pub use network::{Network, Proxy};
+pub use network::{MIN_THROUGHPUT, Network, Proxy};
 pub use patience::Patience;
 pub(crate) use tempo::Tempo;
 
@@ -43,6 +45,7 @@ pub struct Http {
     clock: Arc<dyn Clock>,
     pace: Option<Arc<Pace>>,
     busy: Arc<Busy>,
+    least: NonZeroU64,
 }
 
 impl Http {
@@ -61,11 +64,28 @@ impl Http {
             clock,
             pace: network.bandwidth.map(pace),
             busy: Arc::default(),
+            least: network.least(),
         })
     }
 
     pub(crate) fn patience(&self) -> &Patience {
         &self.patience
+    }
+
+    /// After bytes of `url` came: an error if they came too slowly for too long, as `tempo` has counted.
+    ///
+    /// # Errors
+    /// [`Error::Slow`].
+    pub(crate) fn fast_enough(
+        &self,
+        tempo: &mut Tempo,
+        bytes: u64,
+        (url, position): (&Url, u64),
+    ) -> Result<()> {
+        match tempo.too_slow(bytes, self.patience.read, self.least) {
+            Some((bytes, waited)) => Err(slow(url, position, bytes, waited)),
+            None => Ok(()),
+        }
     }
 
     /// Asks once, for these bytes or for all. An answer that is not a success is an error; a server that wants to be left
@@ -84,7 +104,7 @@ impl Http {
         }
         let position = bytes.map_or(0, |bytes| bytes.start);
         let sent = timeout(self.patience.connect + self.patience.read, request.send()).await;
-        let sent = sent.map_err(|_elapsed| self.slow(url, position, 0))?;
+        let sent = sent.map_err(|_elapsed| slow(url, position, 0, self.patience.read))?;
         let response = sent.map_err(|source| unanswered(url, position, source))?;
         if response.status().is_success() {
             return Ok(response);
@@ -106,10 +126,12 @@ impl Http {
         let mut response = self.ask(url, None).await?;
         let (mut body, mut tempo) = (Vec::new(), Tempo::default());
         loop {
-            let at = (url, body.len() as u64);
-            let Some(piece) = self.piece(&mut response, at, &mut tempo).await? else {
+            let (at, begun) = ((url, body.len() as u64), Instant::now());
+            let Some(piece) = self.piece(&mut response, at).await? else {
                 return Ok(body.into());
             };
+            tempo.wait(begun.elapsed());
+            self.fast_enough(&mut tempo, piece.len() as u64, at)?;
             if at.1 + piece.len() as u64 > limit {
                 return Err(Error::TooLong {
                     url: url.clone().into(),
@@ -122,36 +144,18 @@ impl Http {
     }
 
     /// The next bytes of an answer's body, which lie at a position of the file; nothing at its end.
-    ///
-    /// Only the time that is waited for the server counts: not that of a limited bandwidth, or of a busy disk.
     pub(crate) async fn piece(
         &self,
         response: &mut Response,
         (url, position): (&Url, u64),
-        tempo: &mut Tempo,
     ) -> Result<Option<Bytes>> {
-        let begun = Instant::now();
         let came = timeout(self.patience.read, response.chunk()).await;
-        let came = came.map_err(|_elapsed| self.slow(url, position, 0))?;
-        let came = came.map_err(|source| Error::Transfer {
+        let came = came.map_err(|_elapsed| slow(url, position, 0, self.patience.read))?;
+        came.map_err(|source| Error::Transfer {
             url: url.clone().into(),
             position,
             source: source.without_url().into(),
-        })?;
-        let length = came.as_ref().map_or(0, Bytes::len);
-        match tempo.too_slow(begun.elapsed(), length as u64, self.patience.read) {
-            Some(bytes) if came.is_some() => Err(self.slow(url, position, bytes)),
-            _ => Ok(came),
-        }
-    }
-
-    fn slow(&self, url: &Url, position: u64, bytes: u64) -> Error {
-        Error::Slow {
-            url: url.clone().into(),
-            position,
-            bytes,
-            seconds: self.patience.read.as_secs_f64(),
-        }
+        })
     }
 
     /// Waits until bytes that have come were allowed to.
@@ -159,6 +163,15 @@ impl Http {
         if let Some(pace) = &self.pace {
             pace.wait(bytes.len() as u64).await;
         }
+    }
+}
+
+fn slow(url: &Url, position: u64, bytes: u64, waited: Duration) -> Error {
+    Error::Slow {
+        url: url.clone().into(),
+        position,
+        bytes,
+        seconds: waited.as_secs_f64(),
     }
 }
 

@@ -82,7 +82,7 @@ impl Sources {
         loop {
             match ask(turns.base()).await {
                 Ok(found) => {
-                    turns.gave();
+                    turns.gave_all();
                     return Ok(found);
                 }
                 Err(error) => turns.failed(error).await?,

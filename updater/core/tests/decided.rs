@@ -22,10 +22,13 @@ fn facts(running: &str, at: u64) -> Facts {
 }
 
 fn nothing(reason: &str) -> Event {
-    Event::Checked(Outcome::Nothing {
-        reason: reason.into(),
-        verdicts: Vec::new(),
-    })
+    Event::Checked(
+        Outcome::Nothing {
+            reason: reason.into(),
+            verdicts: Vec::new(),
+        },
+        None,
+    )
 }
 
 /// Ask `running` at `at` to check, and let it find nothing. What is to be done, too.

@@ -1,21 +1,24 @@
 //! The agent: feeds the core with what happens and has its effects carried out, one at a time.
 
-use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::Future, sync::Arc, time::Duration};
 
 use acl_host::clock::Clock;
 use acl_release::repository::http::Network;
 use acl_updater_core::{
     effect::{Effect, Step},
     event::{Event, Request},
+    machine::Facts,
     state::{Failure, Phase, State, Who},
     step,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
     config::{Config, Unreachable},
-    effect, facts,
+    effect::{self, Running, apart},
+    facts,
     feed::{self, Timer},
     machine::Machine,
     session::{Progress, Session, Way},
@@ -80,9 +83,12 @@ pub enum Error {
     LoadState { source: acl_host::Error },
     #[error("cannot set up the HTTP client")]
     SetUpHttp { source: acl_release::Error },
+    #[error("a part of the agent ended unexpectedly")]
+    Join {
+        #[from]
+        source: tokio::task::JoinError,
+    },
 }
-
-type Running = Pin<Box<dyn Future<Output = (Session, Option<Event>)>>>;
 
 /// The agent at work.
 struct Agent {
@@ -95,9 +101,12 @@ struct Agent {
     clock: Arc<dyn Clock>,
     shown: watch::Sender<Shown>,
     started: bool,
+    /// Whether the start was tried: before, what is shown would not be what is.
+    begun: bool,
 }
 
-/// Run the agent until `shutdown` ends. What is under way then is given up; it is safe to do so at any point.
+/// Run the agent until `shutdown` ends. What is under way then is given up; it is safe to do so at any point. Its threads
+/// end soon after that, or are left behind waiting for a disk: whoever drops the runtime waits for them, within limits.
 ///
 /// # Errors
 /// [`Error`], each before anything is done.
@@ -106,30 +115,41 @@ pub async fn run(
     ends: Ends,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let (mut agent, mut progress) = Agent::new(&ground, ends.shown)?;
+    let cancel = CancellationToken::new();
+    // However this ends.
+    let _cancelled = cancel.clone().drop_guard();
+    tokio::select! {
+        biased;
+        () = shutdown => Ok(()),
+        ended = work(ground, ends, cancel) => ended,
+    }
+}
+
+/// Ends only with an error.
+async fn work(ground: Ground, ends: Ends, cancel: CancellationToken) -> Result<(), Error> {
+    let (mut agent, mut progress) = Agent::new(&ground, ends.shown, cancel).await?;
     let mut asks = ends.asks;
     let mut timer = Timer::new(ground.pace);
-    agent.start();
+    agent.start().await;
     let synchronised = synchronised(&ground);
     let mut waits_for_time = true;
-    tokio::pin!(shutdown, synchronised);
+    tokio::pin!(synchronised);
     loop {
-        agent.advance();
+        agent.advance().await;
         tokio::select! {
-            () = &mut shutdown => return Ok(()),
             (session, event) = feed::ended(&mut agent.running) => {
                 agent.ended(session, event);
-                agent.advance();
+                agent.advance().await;
                 // A step that is done is not yet a success: the next may fail, each time again.
                 if agent.is_at_rest() {
                     timer.heed(failure_of(&agent.state.phase).is_some());
                 }
             }
             Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
-            Some(ask) = asks.recv() => agent.ask(ask),
+            Some(ask) = asks.recv() => agent.ask(ask).await,
             () = &mut synchronised, if waits_for_time => waits_for_time = false,
-            () = timer.passed(), if !waits_for_time => agent.tick(&mut timer),
-            () = feed::trial_pause(&agent.state) => agent.look(),
+            () = timer.passed(), if !waits_for_time => agent.tick(&mut timer).await,
+            () = feed::trial_pause(&agent.state) => agent.look().await,
         }
     }
 }
@@ -149,16 +169,18 @@ async fn synchronised(ground: &Ground) {
 /// # Errors
 /// [`Error`], each before anything is done.
 pub async fn once(ground: Ground, shown: watch::Sender<Shown>) -> Result<Option<Failure>, Error> {
-    let (mut agent, mut progress) = Agent::new(&ground, shown)?;
+    let cancel = CancellationToken::new();
+    let _cancelled = cancel.clone().drop_guard();
+    let (mut agent, mut progress) = Agent::new(&ground, shown, cancel).await?;
     let mut timer = Timer::new(ground.pace);
-    agent.start();
+    agent.start().await;
     // What was interrupted is taken up by the start itself.
-    agent.advance();
+    agent.advance().await;
     if agent.is_at_rest() {
-        agent.tick(&mut timer);
+        agent.tick(&mut timer).await;
     }
     loop {
-        agent.advance();
+        agent.advance().await;
         if agent.is_at_rest() {
             break;
         }
@@ -180,14 +202,14 @@ fn failure_of(phase: &Phase) -> Option<Failure> {
 }
 
 impl Agent {
-    fn new(
+    async fn new(
         ground: &Ground,
         shown: watch::Sender<Shown>,
+        cancel: CancellationToken,
     ) -> Result<(Self, mpsc::UnboundedReceiver<(u64, u64)>), Error> {
         let dir = ground.machine.state_dir();
-        let store =
-            Store::open(&dir).map_err(|source| Error::MakeStateDir { path: dir, source })?;
-        let state = load(&store)?;
+        let opened = tokio::task::spawn_blocking(move || open(dir)).await?;
+        let (store, state) = opened?;
         let way = Way::new(Network::default(), ground.clock.clone())
             .map_err(|source| Error::SetUpHttp { source })?;
         let (sender, progress) = mpsc::unbounded_channel();
@@ -199,6 +221,8 @@ impl Agent {
             unreachable: (Unreachable::Wait, Duration::ZERO),
             store,
             progress: Progress::new(sender),
+            cancel,
+            limit: None,
             prepared: None,
             proven: None,
             written: None,
@@ -213,27 +237,43 @@ impl Agent {
             clock: ground.clock.clone(),
             shown,
             started: false,
+            begun: false,
         };
         Ok((agent, progress))
     }
 
     /// Tell the core what machine it woke up on; tried again before the next request when that fails.
-    fn start(&mut self) {
-        match facts::read(&self.machine, self.clock.as_ref()) {
+    async fn start(&mut self) {
+        match self.facts().await {
             Ok(facts) => {
                 self.started = true;
                 info!(running = %facts.running, "started on {}", facts.running);
                 self.feed(Event::Started(facts));
             }
-            Err(error) => self.feed(Event::Failed(effect::failure(&error.into()))),
+            Err(error) => self.feed(Event::Failed(effect::failure(&error))),
         }
         // Neither a trial nor a way back depends on it; the next check tells.
-        if self.state.watches_trial() || self.state.is_going_back() {
-            return;
+        if !self.state.watches_trial()
+            && !self.state.is_going_back()
+            && let Err(error) = self.config().await
+        {
+            self.fail(&error);
         }
-        if let Err(error) = Config::load(&self.machine.root) {
-            self.fail(&error.into());
-        }
+        self.begun = true;
+        // Before the first effect, which may have to wait for the disk.
+        self.show();
+    }
+
+    /// The machine as it is now.
+    async fn facts(&self) -> Result<Facts, effect::Error> {
+        let (machine, clock) = (self.machine.clone(), self.clock.clone());
+        apart(move || facts::read(&machine, clock.as_ref())).await
+    }
+
+    /// The configuration as it is now.
+    async fn config(&self) -> Result<Config, effect::Error> {
+        let machine = self.machine.clone();
+        apart(move || Config::load(&machine.root)).await
     }
 
     /// One event to the core; what it wants done goes to the end of the list.
@@ -254,15 +294,15 @@ impl Agent {
     }
 
     /// Begin the next effect, unless one is being carried out.
-    fn advance(&mut self) {
-        while let Some(mut session) = self.session.take() {
+    async fn advance(&mut self) {
+        while let Some(session) = self.session.take() {
             let Some(effect) = self.todo.pop_front() else {
                 self.session = Some(session);
                 break;
             };
             match effect {
                 Effect::Save => {
-                    let saved = effect::save(&session, &self.state);
+                    let saved = effect::save(&session, &self.state).await;
                     self.session = Some(session);
                     if let Err(failure) = saved {
                         self.unsaved(failure);
@@ -274,10 +314,7 @@ impl Agent {
                 }
                 effect => {
                     let state = self.state.clone();
-                    self.running = Some(Box::pin(async move {
-                        let event = effect::carry_out(&mut session, &state, effect).await;
-                        (session, event)
-                    }));
+                    self.running = Some(effect::begin(session, state, effect));
                 }
             }
         }
@@ -305,34 +342,34 @@ impl Agent {
         }
     }
 
-    fn ask(&mut self, ask: Ask) {
-        let begun = self.request(ask.wish);
+    async fn ask(&mut self, ask: Ask) {
+        let begun = self.request(ask.wish).await;
         // Whoever asked may have gone.
         let _ = ask.reply.send(begun);
     }
 
-    fn request(&mut self, wish: Wish) -> Result<(), Failure> {
+    async fn request(&mut self, wish: Wish) -> Result<(), Failure> {
         let request = match wish {
             Wish::Check => Request::Check,
             Wish::Stage => Request::Stage,
             Wish::Apply => Request::Apply,
             Wish::Rollback => Request::Rollback,
             Wish::Retry => {
-                let config = Config::load(&self.machine.root);
-                let config = config.map_err(|error| effect::failure(&error.into()))?;
+                let config = self.config().await;
+                let config = config.map_err(|error| effect::failure(&error))?;
                 Request::Retry(config.goal().unwrap_or_default())
             }
         };
         info!(?request, "asked: {request}");
-        self.submit(request)
+        self.submit(request).await
     }
 
-    fn submit(&mut self, request: Request) -> Result<(), Failure> {
+    async fn submit(&mut self, request: Request) -> Result<(), Failure> {
         if !self.started {
-            self.start();
+            self.start().await;
         }
-        let facts = facts::read(&self.machine, self.clock.as_ref())
-            .map_err(|error| effect::failure(&error.into()))?;
+        let facts = self.facts().await;
+        let facts = facts.map_err(|error| effect::failure(&error))?;
         let before = self.todo.len();
         self.feed(Event::Asked(request, facts));
         match self.todo.back() {
@@ -343,14 +380,14 @@ impl Agent {
     }
 
     /// The clock asks.
-    fn tick(&mut self, timer: &mut Timer) {
+    async fn tick(&mut self, timer: &mut Timer) {
         if !self.is_at_rest() || self.state.watches_trial() {
             return timer.again();
         }
-        let config = match Config::load(&self.machine.root) {
+        let config = match self.config().await {
             Ok(config) => config,
             Err(error) => {
-                self.fail(&error.into());
+                self.fail(&error);
                 return timer.again();
             }
         };
@@ -359,14 +396,14 @@ impl Agent {
         let (Some(goal), Some(_)) = (config.goal(), &config.server) else {
             return;
         };
-        if let Err(failure) = self.submit(Request::Automatic(goal)) {
+        if let Err(failure) = self.submit(Request::Automatic(goal)).await {
             self.feed(Event::Failed(failure));
         }
     }
 
     /// Look whether a trial has ended.
-    fn look(&mut self) {
-        match facts::read(&self.machine, self.clock.as_ref()) {
+    async fn look(&mut self) {
+        match self.facts().await {
             Ok(facts) => self.feed(Event::Looked(facts)),
             Err(error) => {
                 let chain = acl_host::error::chain(&error);
@@ -380,6 +417,9 @@ impl Agent {
     }
 
     fn show(&self) {
+        if !self.begun {
+            return;
+        }
         let now = status::shown(&self.state, !self.is_at_rest());
         self.shown.send_if_modified(|shown| {
             let changed = *shown != now;
@@ -387,6 +427,13 @@ impl Agent {
             changed
         });
     }
+}
+
+/// The store in a directory, and what is in it.
+fn open(dir: std::path::PathBuf) -> Result<(Store, State), Error> {
+    let store = Store::open(&dir).map_err(|source| Error::MakeStateDir { path: dir, source })?;
+    let state = load(&store)?;
+    Ok((store, state))
 }
 
 /// The state from before; without it the machine itself tells enough to end a trial, and an operator has to say that

@@ -137,9 +137,13 @@ impl Updater {
     }
 
     /// What the agent does and knows, as a JSON document.
+    /// An agent that has just started is waited for.
     #[zbus(property)]
-    fn state(&self) -> String {
-        self.shown.borrow().state.clone()
+    async fn state(&self) -> String {
+        let mut shown = self.shown.clone();
+        let begun = shown.wait_for(|shown| !shown.state.is_empty()).await;
+        // Nothing is shown any more when the agent ends.
+        begun.map(|shown| shown.state.clone()).unwrap_or_default()
     }
 
     /// Bytes written and bytes to write of the update under way.

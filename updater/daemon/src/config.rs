@@ -32,6 +32,8 @@ pub struct Config {
     pub ca: Option<PathBuf>,
     /// How fast the repository may be read, in bytes a second; none: no limit.
     pub bandwidth: Option<NonZeroU64>,
+    /// What an address must give not to be given up, in bytes a second; none: the default of the repository's reader.
+    pub min_throughput: Option<NonZeroU64>,
     /// The file with the TUF root that is trusted from the start.
     pub root: PathBuf,
     /// The channel to follow.
@@ -163,6 +165,7 @@ mod tests {
         assert_eq!(config.mirrors, []);
         assert_eq!(config.proxy, Proxy::Environment);
         assert_eq!((&config.ca, config.bandwidth), (&None, None));
+        assert_eq!(config.min_throughput, None);
         assert_eq!(config.channel.as_str(), "stable");
         assert_eq!(config.check_interval, Duration::from_secs(45 * 60));
         assert_eq!(config.goal(), Some(Goal::Arm));
@@ -229,6 +232,8 @@ mod tests {
         assert_eq!(load("proxy = \"\"").proxy, Proxy::Direct);
         assert_eq!(load("no_proxy = [\"b\"]").proxy, Proxy::Environment);
         assert_eq!(load("bandwidth = \"0\"").bandwidth, None);
+        let least = load("min_throughput = \"1K\"").min_throughput;
+        assert_eq!(least, NonZeroU64::new(1000));
     }
 
     #[test]
@@ -270,6 +275,10 @@ mod tests {
             (
                 "bandwidth = \"10MB\"",
                 "bandwidth in /etc/acl/updater.d/10.toml is \"10MB\"; bytes a second",
+            ),
+            (
+                "min_throughput = \"0\"",
+                "min_throughput in /etc/acl/updater.d/10.toml is \"0\"; bytes a second such as \"1K\" or \"100K\" (100,000), at least \"1\" is wanted",
             ),
             (
                 "channel = \"../x\"",

@@ -2,8 +2,13 @@
 //!
 //! Each is logged with the field `effect`, a stable name, and `phase`, `start` and then `done`: the crash test kills the
 //! agent at each of them.
+//!
+//! Each runs on a thread of its own ([`begin`]), since most of it waits for a disk, and the agent's own thread has the bus
+//! to serve. What is parallel in an effect has further threads. Every loop that may take long, on whichever thread, looks
+//! at [`Session::cancel`]: the agent may end at any time.
 
 mod arm;
+mod cancellable;
 mod check;
 mod disarm;
 mod error;
@@ -23,6 +28,7 @@ mod slot;
 mod staged_files;
 mod uki;
 mod unpressed;
+mod watch;
 mod write;
 
 use std::time::Instant;
@@ -33,29 +39,65 @@ use acl_updater_core::{
     event::{Event, Took},
     state::{Failure, State},
 };
+use tokio::{runtime::Handle, task::JoinHandle};
 use tracing::{error, info};
 
 pub use error::Error;
 pub(crate) use prepare::Prepared;
+pub(crate) use watch::Limit;
 
 use crate::session::Session;
 
+/// An effect under way; the session comes back with what to tell the core then, if anything. Nothing comes back of one that
+/// was cancelled.
+pub(crate) type Running = JoinHandle<Option<(Session, Option<Event>)>>;
+
+/// Does what may wait for a disk on a thread where nothing else waits for it.
+pub(crate) async fn apart<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Error>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    Error: From<E>,
+{
+    Ok(tokio::task::spawn_blocking(work).await??)
+}
+
 /// Make the state durable.
-pub(crate) fn save(session: &Session, state: &State) -> Result<(), Failure> {
+pub(crate) async fn save(session: &Session, state: &State) -> Result<(), Failure> {
     let told = Effect::Save;
     info!(effect = "save", phase = "start", "{told}");
-    let saved = session.store.save(state);
-    saved.map_err(|source| failure(&Error::SaveState { source }))?;
+    let (store, state) = (session.store.clone(), state.clone());
+    let save = move || {
+        let saved = store.save(&state);
+        saved.map_err(|source| Error::SaveState { source })
+    };
+    apart(save).await.map_err(|error| failure(&error))?;
     info!(effect = "save", phase = "done", "{told} done");
     Ok(())
 }
 
-/// Carry out an effect other than `Save` and `Refuse`; what to tell the core then, if anything.
-pub(crate) async fn carry_out(
-    session: &mut Session,
-    state: &State,
-    effect: Effect,
-) -> Option<Event> {
+/// Begins to carry out an effect other than `Save` and `Refuse`, on a thread of its own.
+pub(crate) fn begin(mut session: Session, state: State, effect: Effect) -> Running {
+    let (runtime, cancel) = (Handle::current(), session.cancel.clone());
+    let log = tracing::dispatcher::get_default(Clone::clone);
+    let work = move || {
+        runtime
+            .block_on(async {
+                tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => None,
+                    event = carry_out(&mut session, &state, effect) => Some(event),
+                }
+            })
+            .map(|event| (session, event))
+    };
+    tokio::task::spawn_blocking(move || tracing::dispatcher::with_default(&log, work))
+}
+
+/// What to tell the core then, if anything.
+async fn carry_out(session: &mut Session, state: &State, effect: Effect) -> Option<Event> {
     let name = name_of(&effect);
     let is_check = matches!(effect, Effect::Check);
     let told = effect.to_string();

@@ -4,12 +4,15 @@ pub(crate) mod signal;
 pub(crate) mod synchronised;
 mod timer;
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::time::Duration;
 
-use acl_updater_core::state::State;
+use acl_updater_core::{event::Event, state::State};
+use tokio::task::JoinError;
 
 pub use timer::Pace;
 pub(crate) use timer::Timer;
+
+use crate::{effect::Running, session::Session};
 
 /// How often a trial is looked at. The entry's counter is dropped by systemd, which tells nobody.
 const TRIAL: Duration = Duration::from_secs(2);
@@ -23,10 +26,16 @@ pub(crate) async fn trial_pause(state: &State) {
     }
 }
 
-/// What `running` comes to; never when there is none.
-pub(crate) async fn ended<T>(running: &mut Option<Pin<Box<dyn Future<Output = T>>>>) -> T {
-    match running {
+/// What `running` comes to; never when there is none, or when it was cancelled: then the agent is about to end.
+pub(crate) async fn ended(running: &mut Option<Running>) -> (Session, Option<Event>) {
+    let ended = match running {
         Some(running) => running.await,
         None => std::future::pending().await,
+    };
+    match ended.map_err(JoinError::try_into_panic) {
+        Ok(Some(ended)) => ended,
+        // As if it had been carried out here: the agent ends, and is started again.
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Ok(None) | Err(Err(_)) => std::future::pending().await,
     }
 }

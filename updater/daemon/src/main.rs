@@ -3,7 +3,7 @@
 mod args;
 mod log;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use acl_host::{Who, clock::SystemClock};
 use acl_updated::{
@@ -19,6 +19,10 @@ use clap::Parser;
 use tokio::sync::watch;
 use tracing::{error, info};
 
+/// How long the threads may take to end, all of which have been told to: those that are not at a disk need a moment, and one
+/// that waits for a disk that stands still would wait for ever. `TimeoutStopSec` of the unit is longer.
+const THREADS_END: Duration = Duration::from_secs(5);
+
 fn main() -> ExitCode {
     let args = Args::parse();
     log::begin();
@@ -26,7 +30,11 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(act(args)),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(act(args));
+            runtime.shutdown_timeout(THREADS_END);
+            outcome
+        }
         Err(error) => Err(error).context("cannot begin"),
     };
     outcome.unwrap_or_else(|error| {

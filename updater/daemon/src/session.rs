@@ -16,9 +16,15 @@ use acl_release::{
         read::Repository,
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{RwLock, mpsc};
+use tokio_util::sync::CancellationToken;
 
-use crate::{config::Unreachable, effect::Prepared, machine::Machine, store::Store};
+use crate::{
+    config::Unreachable,
+    effect::{self, Prepared},
+    machine::Machine,
+    store::Store,
+};
 
 /// What effects work on.
 #[derive(Debug)]
@@ -30,6 +36,10 @@ pub(crate) struct Session {
     pub(crate) unreachable: (Unreachable, Duration),
     pub(crate) store: Store,
     pub(crate) progress: Progress,
+    /// Cancelled when the agent ends; every loop that may take long looks at it.
+    pub(crate) cancel: CancellationToken,
+    /// How long the staging under way may take.
+    pub(crate) limit: Option<effect::Limit>,
     /// What the last check found; an update works on nothing else.
     pub(crate) found: Option<Found>,
     /// What was made ready for the release that was found.
@@ -53,6 +63,11 @@ impl Way {
         Ok(Self { network, http })
     }
 
+    /// What the operator set.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// A client that goes this way: the one from before, with its connections, unless something was changed.
     pub(crate) fn over(
         &mut self,
@@ -69,7 +84,8 @@ impl Way {
 /// A release found by a check.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) repository: Repository,
+    /// Read anew now and then while a release is staged from it.
+    pub(crate) repository: RwLock<Repository>,
     pub(crate) manifest: Manifest,
     /// The channel that offered it.
     pub(crate) channel: ChannelName,
@@ -77,6 +93,8 @@ pub(crate) struct Found {
     pub(crate) stand: Stand,
     /// The root hash of the release that runs.
     pub(crate) running: RootHash,
+    /// How often what is offered is looked at, also during a staging.
+    pub(crate) check_interval: Duration,
 }
 
 impl Found {

@@ -12,6 +12,8 @@ mod authority;
 mod endless;
 mod fit;
 mod forged;
+mod held;
+mod hold;
 mod killed;
 mod network;
 mod node;

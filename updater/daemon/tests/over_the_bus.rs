@@ -22,7 +22,7 @@ use crate::{node::Node, site::Site};
     default_path = "/org/acl/Updater1",
     gen_blocking = false
 )]
-trait Updater {
+pub(crate) trait Updater {
     fn check(&self) -> zbus::Result<()>;
     fn stage(&self) -> zbus::Result<()>;
     fn rollback(&self) -> zbus::Result<()>;
@@ -33,8 +33,11 @@ trait Updater {
     fn progress(&self) -> zbus::Result<(u64, u64)>;
 }
 
-/// The agent on `node`, and a client's connection to it.
-async fn agent(node: &Node) -> (Connection, impl Future<Output = Result<(), run::Error>>) {
+/// The agent on `node` until `shutdown` ends, and a client's connection to it.
+pub(crate) async fn agent(
+    node: &Node,
+    shutdown: impl Future<Output = ()>,
+) -> (Connection, impl Future<Output = Result<(), run::Error>>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     for end in [&ours, &theirs] {
         end.set_nonblocking(true).unwrap();
@@ -60,11 +63,7 @@ async fn agent(node: &Node) -> (Connection, impl Future<Output = Result<(), run:
             retry: Duration::from_secs(3600),
         },
     };
-    let run = run::run(
-        Some((server, Authority::Peer)),
-        ground,
-        std::future::pending(),
-    );
+    let run = run::run(Some((server, Authority::Peer)), ground, shutdown);
     (client, run)
 }
 
@@ -113,7 +112,7 @@ pub(crate) async fn check(node: &Node) -> Value {
 }
 
 async fn with_agent<F: AsyncFnOnce(UpdaterProxy<'_>)>(node: &Node, test: F) {
-    let (client, run) = agent(node).await;
+    let (client, run) = agent(node, std::future::pending()).await;
     let tested = async {
         // What is read after a request must not be what was signalled before it.
         let updater = UpdaterProxy::builder(&client)

@@ -40,6 +40,7 @@ use self::{
     random::Random,
     story::Story,
 };
+pub(crate) use self::{mount::Mounted, volume::Volume};
 use crate::node::Node;
 
 /// Recorded once for all tests.

@@ -1,8 +1,10 @@
 //! Bad input: each is told with what is wrong, where, and what to do, before anything is changed.
 
+use std::sync::{Arc, Once};
+
 use acl_host::file;
 
-use crate::{node::Node, site::Site};
+use crate::{hold::SlowServer, node::Node, site::Site};
 
 /// Run once; the reason that is told. As [`untouched`], and the machine still boots what it ran.
 fn refused(node: &Node, more: &[&str], code: i32) -> String {
@@ -264,15 +266,18 @@ fn a_machine_whose_own_boot_entry_is_gone_is_not_left_without_one() {
 
 #[test]
 fn a_release_withdrawn_while_it_was_written_is_not_armed() {
-    let site = Site::new();
+    let site = Arc::new(Site::new());
     site.publish("2");
     let node = Node::new(&site);
-    let ran = node.run(&[], &mut |line| {
-        if line.contains("effect=\"check\" phase=\"done\"") {
-            site.withdraw("2", "eats data");
+    // Before its first byte is given: then it was checked, and is not written yet.
+    let (withdrawn, publisher) = (Once::new(), site.clone());
+    let server = SlowServer::new(site.repository(), move |path| {
+        if path.starts_with("/blobs/") {
+            withdrawn.call_once(|| publisher.withdraw("2", "eats data"));
         }
-        false
     });
+    node.follow(&server.url());
+    let ran = node.once();
     assert_eq!(ran.code, Some(5), "{}", ran.log);
     let told = node.state()["state"]["reason"].as_str().unwrap().to_owned();
     assert!(

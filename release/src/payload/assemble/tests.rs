@@ -11,6 +11,8 @@ struct Given {
     bytes: Vec<u8>,
     kept: Vec<u64>,
     full_at: Option<u64>,
+    /// Cancelled by what is given.
+    cancel: CancellationToken,
 }
 
 #[derive(Clone, Default)]
@@ -26,11 +28,14 @@ impl Sink for Memory {
         let length = given.bytes.len().max(end);
         given.bytes.resize(length, 0);
         given.bytes[offset as usize..end].copy_from_slice(bytes);
+        given.cancel.cancel();
         Ok(())
     }
 
     fn kept(&mut self, offset: u64, _length: u32) -> io::Result<()> {
-        self.0.lock().unwrap().kept.push(offset);
+        let mut given = self.0.lock().unwrap();
+        given.kept.push(offset);
+        given.cancel.cancel();
         Ok(())
     }
 }
@@ -175,4 +180,33 @@ fn an_old_file_is_surveyed_as_it_would_be_cut() {
         offset += chunk.len() as u64;
     }
     assert!(known.len() > 10);
+}
+
+/// Cancelled while the first chunk is at hand, none of the others is looked at.
+#[test]
+fn once_cancelled_nothing_is_done_but_the_chunk_at_hand() {
+    let parts: [&[u8]; 3] = [b"aa", b"bb", b"cc"];
+    let cancelled_by_its_sink = || {
+        let (assembly, memory) = assembly(&parts, b"aabbcc");
+        let token = memory.0.lock().unwrap().cancel.clone();
+        (assembly.cancelled_by(token), memory)
+    };
+    let told = "the update was cancelled";
+
+    let (mut assembly, memory) = cancelled_by_its_sink();
+    let kept = assembly.keep(&Old(b"aabbcc".to_vec()));
+    assert_eq!(kept.unwrap_err().to_string(), told);
+    assert_eq!(memory.0.lock().unwrap().kept, [0]);
+    assert_eq!(assembly.survey().unwrap_err().to_string(), told);
+
+    let (mut assembly, memory) = cancelled_by_its_sink();
+    let Err(Failure::Sink(at, error)) = assembly.carry_out(&task(0..3, Source::Old(0)), &[]) else {
+        unreachable!("it was carried out");
+    };
+    assert_eq!((at, error.to_string()), (2, told.to_owned()));
+    assert_eq!(memory.0.lock().unwrap().bytes, b"aa");
+    let Err(Failure::Sink(at, error)) = assembly.carry_out(&task(2..3, frame(0..0)), &[]) else {
+        unreachable!("it was carried out");
+    };
+    assert_eq!((at, error.to_string()), (4, told.to_owned()));
 }

@@ -9,7 +9,7 @@ use reqwest::{Response, StatusCode, Version};
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::repository::http::{Http, Tempo, content_length};
+use crate::repository::http::{Http, content_length};
 
 /// An answer that is being read.
 #[derive(Debug)]
@@ -25,7 +25,6 @@ pub(super) struct Answer {
     end: u64,
     /// The server sends the whole file, because it knows no ranges.
     whole: bool,
-    tempo: Tempo,
 }
 
 impl Answer {
@@ -54,7 +53,6 @@ impl Answer {
             position: start,
             end,
             whole,
-            tempo: Tempo::default(),
         })
     }
 
@@ -78,7 +76,7 @@ impl Answer {
             return Ok(0);
         }
         let (url, position) = (&self.url, self.position);
-        let piece = http.piece(&mut self.response, (url, position), &mut self.tempo);
+        let piece = http.piece(&mut self.response, (url, position));
         let Some(bytes) = piece.await? else {
             return Err(Error::Cut {
                 url: url.clone().into(),
@@ -89,6 +87,11 @@ impl Answer {
         // Before any wait: whoever stops waiting must find it here.
         self.rest = bytes;
         Ok(self.rest.len() as u64)
+    }
+
+    /// Where it is being read: the address of the file, and the byte.
+    pub(super) fn place(&self) -> (&Url, u64) {
+        (&self.url, self.position)
     }
 
     /// What was read and not taken.
@@ -161,7 +164,6 @@ mod tests {
                 position,
                 end: 20,
                 whole: false,
-                tempo: Tempo::default(),
             };
             let found = answer.take(&wanted).unwrap_or_default();
             assert_eq!(found, kept, "{position} {wanted:?}");

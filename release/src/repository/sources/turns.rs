@@ -2,9 +2,10 @@
 //!
 //! A fault that may pass (nobody there, a connection that breaks or stands still, a busy server) is the next address's
 //! chance, and this one is asked again in the next round. Any other fault (no such file, a wrong length, range, digest or
-//! signature) will not pass: this address is not asked again for this thing. An address that has given a part of it is
-//! asked once more, after the pause, before another is: connections break. One that is too slow, or asks to be left alone,
-//! is not.
+//! signature) will not pass: this address is not asked again for this thing. An address that has given a part of it
+//! ([`PROGRESS`]) is asked once more, after the pause, before another is: connections break. One that is too slow, or asks to
+//! be left alone, is not. How slow an address is is measured over all its answers and the pauses before them: a new
+//! connection is no new beginning.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,7 +15,11 @@ use url::Url;
 
 use super::Sources;
 use crate::error::{Error, Result};
-use crate::repository::http::{Patience, is_busy};
+use crate::repository::http::{Patience, Tempo, is_busy};
+
+/// What an address must have given since its last failure, in bytes, to count as one that gives a part: 16 KiB. Less, and one
+/// that gives a byte for each connection would be asked for ever.
+const PROGRESS: u64 = 16 * 1024;
 
 /// How far the addresses of a repository have been gone through for one thing.
 #[derive(Debug)]
@@ -31,8 +36,8 @@ pub(crate) struct Turns<'a> {
     pause: Duration,
     /// How long the servers of this round ask to wait.
     wait: Duration,
-    /// Whether the one whose turn it is gave something since it was asked.
-    gave: bool,
+    /// What the one whose turn it is gave since it was asked, in bytes.
+    given: u64,
     /// How often one was too slow. It gives something each time, so that rounds alone would never end.
     slow: u32,
 }
@@ -45,6 +50,7 @@ struct Tried {
     /// Not to be asked again.
     out: bool,
     failure: Option<Error>,
+    tempo: Tempo,
 }
 
 /// What a fault says about the address.
@@ -68,7 +74,7 @@ impl<'a> Turns<'a> {
             rounds: patience.retries,
             pause: patience.pause,
             wait: Duration::ZERO,
-            gave: false,
+            given: 0,
             slow: 0,
         }
     }
@@ -78,16 +84,27 @@ impl<'a> Turns<'a> {
         &self.sources.bases[self.at]
     }
 
-    /// The one whose turn it is gave (a part of) the thing: what comes next has all its rounds.
-    pub(crate) fn gave(&mut self) {
-        if self.gave {
+    /// How fast the one whose turn it is gives.
+    pub(crate) fn tempo(&mut self) -> &mut Tempo {
+        &mut self.tried[self.at].tempo
+    }
+
+    /// The one whose turn it is gave so many bytes: once they are [`PROGRESS`], what comes next has all its rounds.
+    pub(crate) fn gave(&mut self, bytes: u64) {
+        let before = self.given;
+        self.given = before.saturating_add(bytes);
+        if before >= PROGRESS || self.given < PROGRESS {
             return;
         }
-        self.gave = true;
         self.begin_round();
         self.rounds = self.patience.retries;
         self.pause = self.patience.pause;
         self.sources.current.store(self.at, Ordering::Relaxed);
+    }
+
+    /// It gave the whole thing, however small.
+    pub(crate) fn gave_all(&mut self) {
+        self.gave(PROGRESS);
     }
 
     /// The one whose turn it is failed: on to the next one, after a pause when all had their turn.
@@ -102,16 +119,14 @@ impl<'a> Turns<'a> {
             Fault::Stays => None,
         };
         let is_slow = matches!(error, Error::Slow { bytes: 1.., .. });
-        let gave = std::mem::take(&mut self.gave);
+        let gave = std::mem::take(&mut self.given) >= PROGRESS;
         // One that has asked to be left alone is not asked, and one that is slow would be slow again.
         let once_more = gave && wait == Some(Duration::ZERO) && !is_slow && self.rounds > 0;
         self.wait = self.wait.max(wait.unwrap_or_default());
         let reason = chain(&error);
-        self.tried[self.at] = Tried {
-            asked: true,
-            out: wait.is_none(),
-            failure: Some(error),
-        };
+        let tried = &mut self.tried[self.at];
+        (tried.asked, tried.out) = (true, wait.is_none());
+        tried.failure = Some(error);
         self.slow += u32::from(is_slow);
         if self.slow as usize > self.patience.retries as usize * self.tried.len() {
             return Err(self.give_up());
@@ -142,13 +157,22 @@ impl<'a> Turns<'a> {
         let Some(first) = first.filter(|_| self.rounds > 0) else {
             return Err(self.give_up());
         };
-        let pause = self.wait.max(self.pause).min(self.patience.longest_pause);
+        let pause = self.next_pause();
         tracing::debug!(error = reason, ?pause, "trying again");
+        // A pause that a server asks for is no fault of its speed.
+        if first == self.at && self.wait.is_zero() {
+            self.tempo().wait(pause);
+        }
         self.rounds -= 1;
         self.pause = self.pause.saturating_mul(2);
         self.begin_round();
         tokio::time::sleep(pause).await;
         Ok(first)
+    }
+
+    /// As long as a server asks for, at least ours, at most the longest.
+    fn next_pause(&self) -> Duration {
+        self.wait.max(self.pause).min(self.patience.longest_pause)
     }
 
     fn begin_round(&mut self) {
@@ -206,6 +230,7 @@ fn fault(error: &Error) -> Fault {
         | Error::RepositoryAddress { .. }
         | Error::Sink { .. }
         | Error::Worker { .. }
+        | Error::Cancelled { .. }
         | Error::Host(_) => Fault::Ours,
         _ => Fault::Stays,
     }
@@ -214,6 +239,7 @@ fn fault(error: &Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use reqwest::StatusCode;
 
     const BUSY: u16 = 503;
@@ -241,7 +267,7 @@ mod tests {
         for (gave, answer) in answers {
             asked.push_str(turns.base().host_str().unwrap());
             if *gave {
-                turns.gave();
+                turns.gave(PROGRESS);
             }
             if turns.failed(status(*answer, Duration::ZERO)).await.is_err() {
                 return asked + ".";
@@ -280,11 +306,77 @@ mod tests {
         let patience = Patience::default();
         let sources = Sources::parse(["http://a", "http://b"]).unwrap();
         let mut turns = sources.turns(&patience);
-        turns.gave();
+        turns.gave(PROGRESS);
         let failed = turns.failed(status(BUSY, Duration::from_secs(600)));
-        let in_time = tokio::time::timeout(Duration::from_secs(5), failed).await;
-        in_time.unwrap().unwrap();
+        // It does not wait for anything.
+        failed.now_or_never().unwrap().unwrap();
         assert_eq!(turns.base().as_str(), "http://b/");
+    }
+
+    /// A server that gives less than `PROGRESS` before each failure has its rounds, and no more.
+    #[tokio::test]
+    async fn who_gives_a_byte_for_each_connection_has_its_rounds_and_no_more() {
+        let patience = Patience {
+            retries: 2,
+            pause: Duration::ZERO,
+            ..Patience::default()
+        };
+        let broke = || Error::Cut {
+            url: "http://host/".parse::<Url>().unwrap().into(),
+            position: 1,
+            size: 2,
+        };
+        for (bytes, expected) in [
+            (1, "ababab"),
+            (PROGRESS - 1, "ababab"),
+            (PROGRESS, "aaaaaaaaa"),
+        ] {
+            let sources = Sources::parse(["http://a", "http://b"]).unwrap();
+            let (mut turns, mut asked) = (sources.turns(&patience), String::new());
+            for _ in 0..9 {
+                asked.push_str(turns.base().host_str().unwrap());
+                turns.gave(bytes);
+                if turns.failed(broke()).await.is_err() {
+                    break;
+                }
+            }
+            assert_eq!(asked, expected, "{bytes}");
+        }
+    }
+
+    /// Between two rounds: as long as the server asks, at least our own pause, at most the longest.
+    #[test]
+    fn pauses() {
+        let millis = Duration::from_millis;
+        let patience = Patience {
+            pause: millis(500),
+            longest_pause: millis(30_000),
+            ..Patience::default()
+        };
+        let sources = Sources::parse(["http://a"]).unwrap();
+        for (wait, expected) in [(0, 500), (400, 500), (7000, 7000), (90_000, 30_000)] {
+            let mut turns = sources.turns(&patience);
+            turns.wait = millis(wait);
+            assert_eq!(turns.next_pause(), millis(expected), "{wait}");
+        }
+    }
+
+    /// The pauses before the same address is asked again count as waiting for it, unless it has asked for them.
+    #[tokio::test]
+    async fn pauses_count_for_the_speed() {
+        let patience = Patience {
+            pause: Duration::from_millis(3),
+            ..Patience::default()
+        };
+        let least = std::num::NonZeroU64::new(10_000).unwrap();
+        for (asked_for, slow) in [(0, Some((1, Duration::from_millis(3)))), (4, None)] {
+            let sources = Sources::parse(["http://a"]).unwrap();
+            let mut turns = sources.turns(&patience);
+            let wait = Duration::from_millis(asked_for);
+            turns.failed(status(BUSY, wait)).await.unwrap();
+            let found = turns.tempo().too_slow(1, Duration::from_millis(1), least);
+            assert_eq!(found, slow, "{asked_for}");
+        }
     }
 
     #[tokio::test]

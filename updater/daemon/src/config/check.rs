@@ -31,6 +31,7 @@ pub(super) fn check(merged: &Merged, root: &Path) -> Result<Config, Error> {
         proxy: network::proxy(merged.proxy.as_ref(), merged.no_proxy.as_ref())?,
         ca: merged.ca.as_ref().map(|(path, _)| path.clone()),
         bandwidth: network::bandwidth(merged.bandwidth.as_ref())?,
+        min_throughput: network::min_throughput(merged.min_throughput.as_ref())?,
         root: trusted_root(merged.root.as_ref(), root),
         channel: channel(merged.channel.as_ref())?,
         check_interval: duration(

@@ -13,6 +13,7 @@ pub(super) struct Merged {
     pub(super) no_proxy: Key<Vec<String>>,
     pub(super) ca: Key<PathBuf>,
     pub(super) bandwidth: Key<String>,
+    pub(super) min_throughput: Key<String>,
     pub(super) root: Key<PathBuf>,
     pub(super) channel: Key<String>,
     pub(super) check_interval: Key<String>,
@@ -40,6 +41,7 @@ pub(super) fn merge(fragments: Vec<Fragment>) -> Merged {
         set(&mut merged.no_proxy, written.no_proxy, &path);
         set(&mut merged.ca, written.ca, &path);
         set(&mut merged.bandwidth, written.bandwidth, &path);
+        set(&mut merged.min_throughput, written.min_throughput, &path);
         set(&mut merged.root, written.root, &path);
         set(&mut merged.channel, written.channel, &path);
         set(&mut merged.check_interval, written.check_interval, &path);

@@ -35,6 +35,7 @@ pub(super) struct Written {
     pub(super) no_proxy: Option<Vec<String>>,
     pub(super) ca: Option<PathBuf>,
     pub(super) bandwidth: Option<String>,
+    pub(super) min_throughput: Option<String>,
     pub(super) root: Option<PathBuf>,
     pub(super) channel: Option<String>,
     pub(super) check_interval: Option<String>,

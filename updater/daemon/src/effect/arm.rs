@@ -4,7 +4,9 @@ use acl_host::esp::Written;
 use acl_release::manifest::Part;
 use acl_updater_core::Version;
 
-use super::{Error, staged_files::StagedFiles};
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, cancellable::Cancellable, staged_files::StagedFiles};
 use crate::{
     health::report,
     session::{Found, Session},
@@ -19,7 +21,10 @@ pub(super) async fn arm(session: &mut Session, version: &Version) -> Result<(), 
     let written = match written {
         Some(written) => written,
         // The agent has been started again since.
-        None => write(session, session.found.as_ref().ok_or(Error::NothingFound)?).await?,
+        None => {
+            let found = session.found.as_ref().ok_or(Error::NothingFound)?;
+            write(session, found, &session.cancel).await?
+        }
     };
     let esp = session.machine.esp()?;
     tokio::task::spawn_blocking(move || esp.arm(written))
@@ -32,10 +37,15 @@ pub(super) async fn arm(session: &mut Session, version: &Version) -> Result<(), 
 }
 
 /// Writes the kernel image to the ESP, where it is no boot entry until it is armed.
-pub(super) async fn write(session: &Session, found: &Found) -> Result<Written, Error> {
+pub(super) async fn write(
+    session: &Session,
+    found: &Found,
+    stop: &CancellationToken,
+) -> Result<Written, Error> {
     let artifact = &found.manifest.artifacts.uki;
     let (version, size) = (found.manifest.version.clone(), artifact.size);
-    let mut image = StagedFiles::new(&session.machine.state_dir()).open(Part::Uki, artifact)?;
+    let image = StagedFiles::new(&session.machine.state_dir()).open(Part::Uki, artifact)?;
+    let mut image = Cancellable::new(image, stop);
     let esp = session.machine.esp()?;
     let written =
         tokio::task::spawn_blocking(move || esp.write(version.as_str(), &mut image, size, TRIES));

@@ -14,6 +14,7 @@ use acl_updater_core::{
     record::Refused,
     state::State,
 };
+use tokio::sync::RwLock;
 
 use super::{Error, fit};
 use crate::{
@@ -62,11 +63,12 @@ pub(super) async fn check(
         packages: packages::changes(&installed(&session.machine), &manifest.packages),
     };
     session.found = Some(Found {
-        repository,
+        repository: RwLock::new(repository),
         manifest,
         channel: config.channel,
         stand,
         running: session.machine.root_hash()?,
+        check_interval: config.check_interval,
     });
     Ok((Outcome::Offer(offer), obstacle))
 }
@@ -118,10 +120,9 @@ async fn channel(repository: &Repository, name: &ChannelName) -> Result<Channel,
 
 /// The manifest of a release as the repository has it now.
 pub(super) async fn manifest_again(found: &Found) -> Result<Manifest, Error> {
-    let manifest = found.repository.manifest(&found.manifest.version, ARCH);
-    manifest
-        .await
-        .map_err(|source| Error::ReadRepository { source })
+    let repository = found.repository.read().await;
+    let manifest = repository.manifest(&found.manifest.version, ARCH).await;
+    manifest.map_err(|source| Error::ReadRepository { source })
 }
 
 async fn open(session: &mut Session, config: &Config) -> Result<Repository, Error> {
@@ -149,6 +150,7 @@ fn network(config: &Config) -> Result<Network, Error> {
             .map_err(|source| Error::ReadAuthorities { source })?
             .unwrap_or_default(),
         bandwidth: config.bandwidth,
+        min_throughput: config.min_throughput,
     })
 }
 

@@ -104,6 +104,14 @@ pub enum Error {
     ReadBack { source: acl_host::Error },
     #[error("cannot name the partitions of the slot; check the disk")]
     NameSlot { source: acl_host::Error },
+    #[error(
+        "staging release {version} was given up after {} h: what the addresses of the repository give is too little; what \
+         came is kept for the next check", limit.as_secs().div_ceil(3600)
+    )]
+    StagingTooLong {
+        version: Version,
+        limit: std::time::Duration,
+    },
     #[error("release {version} is no longer offered ({reason}); it is not armed")]
     NoLongerOffered { version: Version, reason: String },
     #[error("release {version} was published anew with other content; it is not armed")]
@@ -144,6 +152,7 @@ impl Error {
             | Self::KeepPart { .. }
             | Self::LowMemory { .. }
             | Self::StateFull { .. }
+            | Self::StagingTooLong { .. }
             | Self::ReadBack { .. } => Who::Environment,
             Self::RefuseUki { .. }
             | Self::ParseSignature { .. }

@@ -13,10 +13,12 @@ use acl_release::{
     payload::inner,
     repository::fetch::Stock,
 };
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{
     Error,
+    cancellable::Cancellable,
     noting::{Noted, Noting},
     prepare,
     sinks::{Fetched, Named, Writing, at},
@@ -38,11 +40,11 @@ pub(super) const PIECE: usize = 256 * 1024;
 pub(super) async fn fetch(
     session: &Session,
     found: &Found,
-    fetched: &Fetched,
+    (fetched, stop): (&Fetched, &CancellationToken),
 ) -> Result<Option<Unpressed>, Error> {
     let files = StagedFiles::new(&session.machine.state_dir());
     let artifact = &found.manifest.artifacts.uki;
-    if files.has(Part::Uki, artifact) {
+    if has(&files, found, stop).await? {
         session.progress.add(artifact.size);
         check_kept(&files, found)?;
         return Ok(None);
@@ -50,7 +52,7 @@ pub(super) async fn fetch(
     let patch = found.patch().and_then(|patch| patch.part(Part::Uki));
     if let Some(patch) = patch {
         let made = match running(session) {
-            Ok(old) => patched(&files, found, patch, old, fetched).await?,
+            Ok(old) => patched(&files, found, (patch, old), (fetched, stop)).await?,
             Err(error) => Err(incomparable(&chain(&error))),
         };
         match made {
@@ -62,8 +64,16 @@ pub(super) async fn fetch(
             Err(problem) => fetch_whole_for(&problem),
         }
     }
-    whole(session, found, fetched).await?;
+    whole(session, found, (fetched, stop)).await?;
     Ok(None)
+}
+
+/// Whether an earlier try has left the image: all of it is hashed, where nothing else waits for it.
+async fn has(files: &StagedFiles, found: &Found, stop: &CancellationToken) -> Result<bool, Error> {
+    let (files, artifact) = (files.clone(), found.manifest.artifacts.uki.clone());
+    let stop = stop.clone();
+    let has = move || files.has(Part::Uki, &artifact, &stop);
+    Ok(tokio::task::spawn_blocking(has).await?)
 }
 
 /// Gives the image its last form, without network: what could be refused was refused by [`fetch`]. Only a node whose
@@ -72,13 +82,14 @@ pub(super) async fn finish(
     session: &Session,
     found: &Found,
     unpressed: Option<Unpressed>,
-    fetched: &Fetched,
+    (fetched, stop): (&Fetched, &CancellationToken),
 ) -> Result<(), Error> {
     let Some(unpressed) = unpressed else {
         return Ok(());
     };
     let failed = unpressed.failed();
-    let pressed = tokio::task::spawn_blocking(move || unpressed.press()).await?;
+    let cancel = stop.clone();
+    let pressed = tokio::task::spawn_blocking(move || unpressed.press(&cancel)).await?;
     match pressed.map_err(failed)? {
         Ok(()) => {
             let size = found.manifest.artifacts.uki.size;
@@ -87,7 +98,7 @@ pub(super) async fn finish(
         }
         Err(problem) => {
             fetch_whole_for(&problem);
-            whole(session, found, fetched).await
+            whole(session, found, (fetched, stop)).await
         }
     }
 }
@@ -99,11 +110,14 @@ fn fetch_whole_for(problem: &str) {
     );
 }
 
-async fn whole(session: &Session, found: &Found, fetched: &Fetched) -> Result<(), Error> {
+async fn whole(
+    session: &Session,
+    found: &Found,
+    (fetched, stop): (&Fetched, &CancellationToken),
+) -> Result<(), Error> {
     let files = StagedFiles::new(&session.machine.state_dir());
-    files
-        .fetch(found, Part::Uki, &session.progress, fetched)
-        .await?;
+    let told = (&session.progress, fetched);
+    files.fetch(found, Part::Uki, told, stop).await?;
     check_kept(&files, found)
 }
 
@@ -152,20 +166,21 @@ fn running(session: &Session) -> Result<PathBuf, machine::Error> {
 async fn patched(
     files: &StagedFiles,
     found: &Found,
-    patch: &ArtifactPatch,
-    old: PathBuf,
-    fetched: &Fetched,
+    (patch, old): (&ArtifactPatch, PathBuf),
+    (fetched, stop): (&Fetched, &CancellationToken),
 ) -> Result<Result<Unpressed, String>, Error> {
     let (_, form) = found.manifest.artifacts.uki.comparable();
     let (base, from, to) = (patch.base.clone(), old, files.old());
+    let cancel = stop.clone();
     let unpacking = async {
-        let unpacked = tokio::task::spawn_blocking(move || unpack(&base, from, &to)).await?;
+        let unpacked =
+            tokio::task::spawn_blocking(move || unpack(&base, from, &to, &cancel)).await?;
         unpacked.map_err(|source| Error::KeepPart {
             path: files.old(),
             source,
         })
     };
-    let lists = write::open(found, Part::Uki, (&form, Some(patch)));
+    let lists = write::open(found, Part::Uki, (&form, Some(patch)), stop);
     let (unpacked, lists) = tokio::join!(unpacking, lists);
     let unpacked = match unpacked? {
         Ok(unpacked) => unpacked,
@@ -225,7 +240,12 @@ fn open(path: &Path, empty: bool) -> io::Result<File> {
 
 /// The old image with what is compressed in it unpacked, as a file without a name; otherwise why it is not the one that
 /// the patch is for, or cannot be read. The outer error is that of `to`.
-fn unpack(base: &Base, from: PathBuf, to: &Path) -> io::Result<io::Result<File>> {
+fn unpack(
+    base: &Base,
+    from: PathBuf,
+    to: &Path,
+    cancel: &CancellationToken,
+) -> io::Result<io::Result<File>> {
     let file = open(to, true)?;
     std::fs::remove_file(to)?;
     let failed = Noted::default();
@@ -233,7 +253,7 @@ fn unpack(base: &Base, from: PathBuf, to: &Path) -> io::Result<io::Result<File>>
         .map_err(|error| at(&from, &error))
         .and_then(|image| {
             let verified = Verified::new(image, from, base.sha256);
-            let mut image = BufReader::with_capacity(PIECE, verified);
+            let mut image = BufReader::with_capacity(PIECE, Cancellable::new(verified, cancel));
             let mut out = BufWriter::with_capacity(PIECE, Noting::new(&file, &failed));
             inner::unpack(&mut image, &base.inner, &mut out)?;
             out.flush()

@@ -8,8 +8,15 @@ use acl_release::{
     repository::fetch::Fetch,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
-    Error, kernel, room, sinks::Fetched, staged_files::StagedFiles, unpressed::Unpressed, write,
+    Error, kernel, room,
+    sinks::Fetched,
+    staged_files::StagedFiles,
+    unpressed::Unpressed,
+    watch::{self, Limit},
+    write,
 };
 use crate::{
     machine::{Machine, OtherSlot},
@@ -39,22 +46,32 @@ pub(super) async fn prepare(session: &mut Session) -> Result<u64, Error> {
     let files = StagedFiles::new(&session.machine.state_dir());
     files.make()?;
     room::check(&session.machine, found)?;
-    let fetched = Fetched::default();
-    files
-        .fetch(found, Part::Signature, &session.progress, &fetched)
-        .await?;
+    session.limit = Some(Limit::new(manifest, session.way.network()));
+    let (stop, fetched) = (session.cancel.child_token(), Fetched::default());
+    let work = fetch(session, &files, (&fetched, &stop));
+    session.prepared = Some(watch::over(session, &stop, work).await?);
+    Ok(fetched.bytes())
+}
+
+async fn fetch(
+    session: &Session,
+    files: &StagedFiles,
+    (fetched, stop): (&Fetched, &CancellationToken),
+) -> Result<Prepared, Error> {
+    let found = session.found.as_ref().ok_or(Error::NothingFound)?;
+    let told = (&session.progress, fetched);
+    files.fetch(found, Part::Signature, told, stop).await?;
     check_signature(&files.path(Part::Signature), found)?;
     let patch = found.patch().and_then(|patch| patch.part(Part::Usr));
-    let form = manifest.artifacts.usr.plain();
+    let form = found.manifest.artifacts.usr.plain();
     let (unpressed, usr) = tokio::join!(
-        kernel::fetch(session, found, &fetched),
-        write::open(found, Part::Usr, (&form, patch)),
+        kernel::fetch(session, found, (fetched, stop)),
+        write::open(found, Part::Usr, (&form, patch), stop),
     );
-    session.prepared = Some(Prepared {
+    Ok(Prepared {
         unpressed: unpressed?,
         usr: usr?,
-    });
-    Ok(fetched.bytes())
+    })
 }
 
 fn slot_fits(slot: &OtherSlot, manifest: &Manifest) -> Result<(), Error> {

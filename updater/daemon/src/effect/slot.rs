@@ -14,6 +14,7 @@ use acl_host::{
 };
 use acl_release::payload::assemble::Sink;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use self::passage::{Arrived, Passage};
 use super::{Error, sinks::Fetched};
@@ -43,9 +44,10 @@ pub(super) fn sink(
     length: u64,
     parameters: &Parameters,
     (progress, fetched): (Progress, Fetched),
+    cancel: &CancellationToken,
 ) -> acl_host::Result<(SlotSink, ReadBack)> {
     let leaves = Leaves::new(length, parameters)?;
-    let (passage, empty, arrived) = Passage::new(slot, length, leaves);
+    let (passage, empty, arrived) = Passage::new(slot, length, leaves, cancel);
     let sink = SlotSink {
         usr: slot.usr.clone(),
         gathered: None,

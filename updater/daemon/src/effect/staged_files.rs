@@ -14,8 +14,11 @@ use acl_release::{
     repository::fetch::Stock,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     Error,
+    cancellable::Cancellable,
     sinks::{Fetched, Named, Writing, at},
     write,
 };
@@ -59,8 +62,8 @@ impl StagedFiles {
         &self,
         found: &Found,
         part: Part,
-        progress: &Progress,
-        fetched: &Fetched,
+        (progress, fetched): (&Progress, &Fetched),
+        stop: &CancellationToken,
     ) -> Result<(), Error> {
         let (path, artifact) = (self.path(part), found.manifest.artifacts.part(part));
         let open = || {
@@ -91,7 +94,8 @@ impl StagedFiles {
             progress: Some(progress.clone()),
             fetched: fetched.clone(),
         };
-        write::fetch(found, part, (&artifact.plain(), None), stock, sink).await
+        let form = artifact.plain();
+        write::fetch(found, part, (&form, None), (stock, sink), stop).await
     }
 
     /// Makes the directory.
@@ -102,10 +106,10 @@ impl StagedFiles {
         })
     }
 
-    /// Whether all of a part is there already, as it was published.
-    pub(super) fn has(&self, part: Part, artifact: &Artifact) -> bool {
-        let read = self.open(part, artifact).map(|mut kept| {
-            let whole = io::copy(&mut kept, &mut io::sink());
+    /// Whether all of a part is there already, as it was published; not when `cancel` is cancelled meanwhile.
+    pub(super) fn has(&self, part: Part, artifact: &Artifact, cancel: &CancellationToken) -> bool {
+        let read = self.open(part, artifact).map(|kept| {
+            let whole = io::copy(&mut Cancellable::new(kept, cancel), &mut io::sink());
             whole.is_ok_and(|size| size == artifact.size)
         });
         read.unwrap_or(false)

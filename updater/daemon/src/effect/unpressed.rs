@@ -12,7 +12,9 @@ use acl_release::{
     payload::{inner, outside::Outside},
 };
 
-use super::{Error, kernel::PIECE, staged_files::StagedFiles};
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, cancellable::Cancellable, kernel::PIECE, staged_files::StagedFiles};
 
 /// An image whose initrd is unpacked.
 #[derive(Debug)]
@@ -51,13 +53,13 @@ impl Unpressed {
     }
 
     /// Compresses again what belongs compressed; otherwise why that is not what was published.
-    pub(super) fn press(mut self) -> io::Result<Result<(), String>> {
+    pub(super) fn press(mut self, cancel: &CancellationToken) -> io::Result<Result<(), String>> {
         self.file.rewind()?;
         let mut out = Digesting {
             to: BufWriter::with_capacity(PIECE, File::create(&self.to)?),
             digester: Digester::default(),
         };
-        let mut plain = BufReader::with_capacity(PIECE, self.file);
+        let mut plain = BufReader::with_capacity(PIECE, Cancellable::new(self.file, cancel));
         inner::press(&mut plain, &self.frames, &mut out)?;
         out.to.flush()?;
         // The unpacked image stays until the release is armed: the disk may not have this one yet.
@@ -116,7 +118,7 @@ mod tests {
             }],
             sha256: Digest::of(&packed),
         };
-        let pressed = unpressed.press().unwrap();
+        let pressed = unpressed.press(&CancellationToken::new()).unwrap();
         assert!(path.exists());
         let same = std::fs::read(directory.path().join("uki")).unwrap() == packed;
         (pressed, same)

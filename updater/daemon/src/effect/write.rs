@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use acl_host::{
     disk::Region,
+    esp::Written,
     file,
     verity::{Parameters, RootHash},
 };
@@ -13,13 +14,15 @@ use acl_release::{
     payload::assemble::{Readable, Sink},
     repository::fetch::{Fetch, Stock},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Error, arm, kernel, prepare,
+    Error, Prepared, arm, kernel, prepare,
     sinks::{Fetched, Writing},
     slot,
     staged_files::StagedFiles,
+    watch,
 };
 use crate::{
     machine::OtherSlot,
@@ -30,18 +33,28 @@ use crate::{
 pub(super) async fn write(session: &mut Session) -> Result<u64, Error> {
     (session.proven, session.written) = (None, None);
     let prepared = session.prepared.take().ok_or(Error::NothingFound)?;
+    let (stop, fetched) = (session.cancel.child_token(), Fetched::default());
+    let work = write_all(session, prepared, (&fetched, &stop));
+    let (proven, written) = watch::over(session, &stop, work).await?;
+    (session.proven, session.written) = (proven, Some(written));
+    Ok(fetched.bytes())
+}
+
+async fn write_all(
+    session: &Session,
+    prepared: Prepared,
+    (fetched, stop): (&Fetched, &CancellationToken),
+) -> Result<(Option<RootHash>, Written), Error> {
     let found = session.found.as_ref().ok_or(Error::NothingFound)?;
-    let fetched = Fetched::default();
     let write_kernel = async {
-        kernel::finish(session, found, prepared.unpressed, &fetched).await?;
-        arm::write(session, found).await
+        kernel::finish(session, found, prepared.unpressed, (fetched, stop)).await?;
+        arm::write(session, found, stop).await
     };
     let (kernel, slot) = tokio::join!(
         write_kernel,
-        write_slot(session, found, prepared.usr, &fetched),
+        write_slot(session, found, prepared.usr, (fetched, stop)),
     );
-    (session.proven, session.written) = (slot?, Some(kernel?));
-    Ok(fetched.bytes())
+    Ok((slot?, kernel?))
 }
 
 /// The root hash of what the slot gave back, if it is the one that was promised.
@@ -49,7 +62,7 @@ async fn write_slot(
     session: &Session,
     found: &Found,
     usr: Fetch,
-    fetched: &Fetched,
+    (fetched, stop): (&Fetched, &CancellationToken),
 ) -> Result<Option<RootHash>, Error> {
     let slot = session.machine.other_slot()?;
     let running = running(session);
@@ -57,7 +70,8 @@ async fn write_slot(
         old: running.clone().map(|usr| Arc::new(usr) as _),
         begun: begun(session, found, &slot)?,
     };
-    let root = write_usr(session, (found, usr), &slot, stock, fetched).await?;
+    let usr = usr.cancelled_by(stop.clone());
+    let root = write_usr(session, (found, usr), &slot, stock, (fetched, stop)).await?;
     if let Some(running) = running {
         // What was read of it to compare is of no use to the node; nothing waits for it to be forgotten.
         tokio::task::spawn_blocking(move || running.forget());
@@ -75,7 +89,8 @@ async fn write_slot(
             fetched: fetched.clone(),
         };
         let form = found.manifest.artifacts.verity.plain();
-        fetch(found, Part::Verity, (&form, None), Stock::default(), sink).await?;
+        let part = Part::Verity;
+        fetch(found, part, (&form, None), (Stock::default(), sink), stop).await?;
     }
     let files = StagedFiles::new(&session.machine.state_dir());
     write_signature(&files, &slot.signature).map_err(|source| Error::WriteSlot { source })?;
@@ -88,12 +103,12 @@ async fn write_usr(
     (found, usr): (&Found, Fetch),
     slot: &OtherSlot,
     stock: Stock,
-    fetched: &Fetched,
+    (fetched, stop): (&Fetched, &CancellationToken),
 ) -> Result<RootHash, Error> {
     let artifact = &found.manifest.artifacts.usr;
     let parameters = Parameters::from_digest(artifact.sha256.bytes());
     let told = (session.progress.clone(), fetched.clone());
-    let (sink, read_back) = slot::sink(slot, artifact.size, &parameters, told)
+    let (sink, read_back) = slot::sink(slot, artifact.size, &parameters, told, stop)
         .map_err(|source| Error::WriteSlot { source })?;
     let fetch = run(usr, stock, sink).await;
     // Its own error is the cause of the other, when there are two.
@@ -130,26 +145,36 @@ fn begun(session: &Session, found: &Found, slot: &OtherSlot) -> Result<Option<Re
     Ok(None)
 }
 
-/// Fetch a part of a release into `sink`, as far as it is not in stock.
+/// Fetch a part of a release into a sink, as far as it is not in stock; ends soon after `stop` is cancelled.
 pub(super) async fn fetch(
     found: &Found,
     part: Part,
     (form, patch): (&Form, Option<&ArtifactPatch>),
-    stock: Stock,
-    sink: impl Sink + 'static,
+    (stock, sink): (Stock, impl Sink + 'static),
+    stop: &CancellationToken,
 ) -> Result<(), Error> {
-    let fetch = open(found, part, (form, patch)).await?;
+    let fetch = open(found, part, (form, patch), stop).await?;
     run(fetch, stock, sink).await
 }
 
-/// Fetch the lists of a part of a release.
+/// Fetch the lists of a part of a release. What is made of them ends soon after `stop` is cancelled, too.
 pub(super) async fn open(
     found: &Found,
     part: Part,
     (form, patch): (&Form, Option<&ArtifactPatch>),
+    stop: &CancellationToken,
 ) -> Result<Fetch, Error> {
-    let opened = found.repository.fetch(part, form, patch).await;
-    opened.map_err(|source| Error::FetchRelease { source })
+    let opened = async {
+        let repository = found.repository.read().await;
+        repository.fetch(part, form, patch).await
+    };
+    let opened = tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(acl_release::Error::Cancelled { part }),
+        opened = opened => opened,
+    };
+    let opened = opened.map_err(|source| Error::FetchRelease { source })?;
+    Ok(opened.cancelled_by(stop.clone()))
 }
 
 /// Fetch what the lists name.

@@ -26,10 +26,12 @@ use super::{
     live::{Call, Fault, Live},
     volume::Volume,
 };
+use crate::hold::Hold;
 
 /// A mounted machine. Unmounted when it is dropped.
 pub(crate) struct Mounted {
     live: Arc<Mutex<Live>>,
+    hold: Arc<Hold>,
     // Before the directory that it is mounted on.
     _session: BackgroundSession,
     at: TempDir,
@@ -41,10 +43,13 @@ impl Mounted {
         let live = Arc::new(Mutex::new(Live::new(volume)));
         let mut config = Config::default();
         config.mount_options = vec![MountOption::FSName("acl-powercuts".into())];
-        let session = fuser::spawn_mount(Served(live.clone()), at.path(), &config)
+        let hold = Arc::new(Hold::default());
+        let served = Served(live.clone(), hold.clone());
+        let session = fuser::spawn_mount(served, at.path(), &config)
             .expect("FUSE is needed: /dev/fuse, and root or Debian's fuse3");
         Self {
             live,
+            hold,
             _session: session,
             at,
         }
@@ -56,6 +61,11 @@ impl Mounted {
 
     fn live(&self) -> MutexGuard<'_, Live> {
         lock(&self.live)
+    }
+
+    /// While it is shut, no call is answered.
+    pub(crate) fn hold(&self) -> &Arc<Hold> {
+        &self.hold
     }
 
     /// Everything as it is now.
@@ -116,18 +126,26 @@ impl Mounted {
     }
 }
 
+impl Drop for Mounted {
+    /// Unmounting waits for whoever waits.
+    fn drop(&mut self) {
+        self.hold.open();
+    }
+}
+
 fn lock(live: &Mutex<Live>) -> MutexGuard<'_, Live> {
     live.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the kernel asks.
-struct Served(Arc<Mutex<Live>>);
+struct Served(Arc<Mutex<Live>>, Arc<Hold>);
 
 /// The kernel remembers nothing.
 const TTL: Duration = Duration::ZERO;
 
 impl Served {
     fn live(&self) -> MutexGuard<'_, Live> {
+        self.1.pass();
         lock(&self.0)
     }
 }

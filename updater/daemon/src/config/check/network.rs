@@ -96,6 +96,22 @@ pub(super) fn bandwidth(key: Option<&(String, PathBuf)>) -> Result<Option<NonZer
     }
 }
 
+/// Bytes a second; what gives nothing would be waited for for ever, so that there is always a minimum.
+pub(super) fn min_throughput(key: Option<&(String, PathBuf)>) -> Result<Option<NonZeroU64>, Error> {
+    let Some((text, path)) = key else {
+        return Ok(None);
+    };
+    match bytes(text).and_then(NonZeroU64::new) {
+        Some(bytes) => Ok(Some(bytes)),
+        None => Err(Error::CheckValue {
+            path: path.clone(),
+            key: "min_throughput",
+            found: text.clone(),
+            wanted: "bytes a second such as \"1K\" or \"100K\" (100,000), at least \"1\"",
+        }),
+    }
+}
+
 fn bytes(text: &str) -> Option<u64> {
     let unit = match text.bytes().last()? {
         b'K' => 1000,

@@ -12,6 +12,9 @@ use acl_host::{
     verity::{LEAF_SPAN, Leaves, RootHash},
 };
 
+use acl_release::manifest::Part;
+use tokio_util::sync::CancellationToken;
+
 use super::{SPAN, windows::Windows};
 use crate::{effect::Error, machine::OtherSlot};
 
@@ -37,6 +40,7 @@ pub(super) struct Passage {
     leaves: Leaves,
     arrived: Receiver<Arrived>,
     empty: Sender<Piece>,
+    cancel: CancellationToken,
 }
 
 impl Passage {
@@ -45,6 +49,7 @@ impl Passage {
         slot: &OtherSlot,
         length: u64,
         leaves: Leaves,
+        cancel: &CancellationToken,
     ) -> (Self, Receiver<Piece>, SyncSender<Arrived>) {
         let (empty, pieces) = filled(SPAN);
         let (entrance, arrived) = sync_channel(PIECES);
@@ -55,41 +60,61 @@ impl Passage {
             leaves,
             arrived,
             empty,
+            cancel: cancel.clone(),
         };
         (passage, pieces, entrance)
     }
 
-    /// The root hash of what the device gave back once the entrance is closed.
+    /// The root hash of what the device gave back once the entrance is closed. Once it is cancelled, each thread ends with
+    /// what it has at hand.
     pub(super) fn run(self) -> Result<RootHash, Error> {
         let (written, whole) = channel();
         let (durable, flushed) = channel();
         let (full, read) = sync_channel(PIECES);
         let (empty, pieces) = filled(READ);
-        let usr = &self.usr;
+        let (usr, cancel) = (&self.usr, &self.cancel);
         let direct = &usr.direct();
         let windows = Windows::new(self.length);
         thread::scope(|scope| {
             let (arrived, used) = (self.arrived, self.empty);
             let threads = [
-                scope.spawn(move || write(direct, windows, arrived, &used, &written)),
-                scope.spawn(move || flush(usr, whole, &durable)),
+                scope.spawn(move || {
+                    let arrived = until(cancel, arrived);
+                    write(direct, windows, arrived, &used, &written)
+                }),
+                scope.spawn(move || flush(usr, until(cancel, whole), &durable)),
                 scope.spawn(move || {
                     let reader = Reader {
                         direct,
                         pieces,
                         full,
+                        cancel,
                     };
                     reader.run(flushed)
                 }),
             ];
-            let root = hash(self.leaves, &self.verity, read, empty);
+            let root = hash(self.leaves, &self.verity, until(cancel, read), empty);
             // The first of them that failed is why those behind it saw less than all.
             for thread in threads {
                 joined(thread)?;
             }
-            root
+            match cancel.is_cancelled() {
+                true => Err(cancelled()),
+                false => root,
+            }
         })
     }
+}
+
+/// What is received, until it is cancelled.
+fn until<T>(cancel: &CancellationToken, from: Receiver<T>) -> impl Iterator<Item = T> {
+    from.into_iter().take_while(|_| !cancel.is_cancelled())
+}
+
+fn cancelled() -> Error {
+    let part = Part::Usr;
+    let source = acl_release::Error::Cancelled { part };
+    Error::FetchRelease { source }
 }
 
 fn filled(size: u64) -> (Sender<Piece>, Receiver<Piece>) {
@@ -109,7 +134,7 @@ fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 fn write(
     direct: &Direct,
     mut windows: Windows,
-    arrived: Receiver<Arrived>,
+    arrived: impl Iterator<Item = Arrived>,
     empty: &Sender<Piece>,
     written: &Sender<Range<u64>>,
 ) -> Result<(), Error> {
@@ -138,7 +163,7 @@ fn write(
 /// Makes windows durable, one after the other, and has memory forget them: they are of no use to the node.
 fn flush(
     usr: &Region,
-    whole: Receiver<Range<u64>>,
+    whole: impl Iterator<Item = Range<u64>>,
     durable: &Sender<Range<u64>>,
 ) -> Result<(), Error> {
     for window in whole {
@@ -157,13 +182,14 @@ struct Reader<'a> {
     direct: &'a Direct,
     pieces: Receiver<Piece>,
     full: SyncSender<Piece>,
+    cancel: &'a CancellationToken,
 }
 
 impl Reader<'_> {
     fn run(self, flushed: Receiver<Range<u64>>) -> Result<(), Error> {
         for window in flushed {
             let mut at = window.start;
-            while at < window.end {
+            while at < window.end && !self.cancel.is_cancelled() {
                 let Ok(mut piece) = self.pieces.recv() else {
                     // Whoever hashes has an error to tell.
                     return Ok(());
@@ -184,7 +210,7 @@ impl Reader<'_> {
 fn hash(
     mut leaves: Leaves,
     verity: &Region,
-    read: Receiver<Piece>,
+    read: impl Iterator<Item = Piece>,
     empty: Sender<Piece>,
 ) -> Result<RootHash, Error> {
     let write = |bytes: &[u8], offset| {

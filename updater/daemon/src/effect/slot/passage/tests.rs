@@ -17,6 +17,7 @@ use acl_host::{
 };
 use acl_release::payload::assemble::Sink;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use tokio_util::sync::CancellationToken;
 
 use super::super::{SlotSink, sink};
 use crate::{
@@ -40,6 +41,7 @@ struct Memory {
     path: String,
     /// Where usr begins; partitions need not begin where pages do.
     start: usize,
+    cancel: CancellationToken,
 }
 
 impl Memory {
@@ -47,7 +49,13 @@ impl Memory {
         let file = File::from(memfd_create("disk", MemfdFlags::ALLOW_SEALING).unwrap());
         file.set_len(52 * MIB as u64).unwrap();
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        Arc::new(Self { file, path, start })
+        let cancel = CancellationToken::new();
+        Arc::new(Self {
+            file,
+            path,
+            start,
+            cancel,
+        })
     }
 
     fn slot(&self) -> OtherSlot {
@@ -91,7 +99,8 @@ impl Memory {
             let progress = Progress::new(tokio::sync::mpsc::unbounded_channel().0);
             let slot = disk.slot();
             let told = (progress, Fetched::default());
-            let (mut sink, read_back) = sink(&slot, LENGTH as u64, &parameters(), told).unwrap();
+            let sunk = sink(&slot, LENGTH as u64, &parameters(), told, &disk.cancel);
+            let (mut sink, read_back) = sunk.unwrap();
             let given = give(&disk, &mut sink);
             drop(sink);
             let root = runtime.block_on(read_back).unwrap();
@@ -227,4 +236,23 @@ fn a_later_window_that_cannot_be_read_is_told_as_the_disk_says_it() {
         disk.path
     );
     assert_eq!(told, expected);
+}
+
+#[test]
+fn once_cancelled_each_thread_ends_with_what_it_has_at_hand() {
+    let disk = Memory::new(MIB);
+    let (given, root) = disk.pass(move |disk, sink| {
+        let half = give_two_and_a_half(sink);
+        disk.cancel.cancel();
+        give(sink, half..LENGTH)?;
+        sink.finish()
+    });
+    assert_eq!(given.unwrap_err().to_string(), "the slot takes no more");
+    assert_eq!(
+        chain(&root.unwrap_err()),
+        "cannot fetch the release: usr is not fetched any further, because the update was cancelled"
+    );
+    // All but what was on its way by then.
+    let untouched = disk.bytes(MIB + 4 * WINDOW, LENGTH - 4 * WINDOW);
+    assert!(untouched.iter().all(|byte| *byte == 0));
 }
