@@ -101,3 +101,22 @@ fn json_has_every_entry_with_its_place() {
         }]})
     );
 }
+
+/// As `acl-provision validate … | head` has it: whether the config is valid is still told.
+#[test]
+fn a_reader_that_has_gone_does_not_change_the_exit_status() {
+    for (text, code) in [(VALID, 0), (INVALID, 1)] {
+        let file = written(text);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut running = Tools::host()
+            .command(Tool::Own(PathBuf::from(PROGRAM)))
+            .arg("validate")
+            .arg(file.path())
+            .stdout(writer)
+            .spawn()
+            .unwrap();
+        let status = running.wait(Duration::from_secs(60)).unwrap().unwrap();
+        assert_eq!(status.code(), Some(code));
+    }
+}

@@ -126,6 +126,11 @@ fn exit_codes_and_messages() {
             2,
             "'../1' is not a version",
         ),
+        (
+            "promote none 1 --channel stable --starts tomorrow",
+            2,
+            "write date, time and zone, such as 2026-12-01T08:00:00Z or",
+        ),
         ("add none --build x --level 20", 2, "20 is not in 1..=19"),
         (
             "refresh none --role king",
@@ -281,4 +286,17 @@ fn what_has_expired_is_marked_and_fails_a_check() {
         .map(|at| json["roles"][at]["expired"].as_bool().unwrap())
         .collect();
     assert_eq!(expired, [false, false, true, true, false]);
+}
+/// As `acl-release show | head` has it, once `head` has ended.
+#[test]
+fn a_reader_that_has_gone_is_no_error() {
+    let dir = TempDir::new().unwrap();
+    program(&dir, "init repo --keys keys --channel stable").unwrap();
+    for line in ["show repo", "show repo --json", "refresh repo --keys keys"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let command = Tools::host().command(Tool::Own(env!("CARGO_BIN_EXE_acl-release").into()));
+        let command = command.current_dir(dir.path()).args(line.split(' '));
+        assert_eq!(command.stdout(writer).run().unwrap(), b"", "{line}");
+    }
 }

@@ -243,6 +243,18 @@ mod tests {
         assert_eq!(config.root, dir.path().join("etc/acl/trust/root.json"));
     }
 
+    /// A link that leads nowhere, and one that leads to itself: neither makes the image's root the trusted one.
+    #[test]
+    fn a_trusted_root_that_cannot_be_read_is_not_replaced_by_the_images() {
+        for target in ["nowhere", "root.json"] {
+            let dir = root(&[("usr/share/acl/trust/root.json", "{}")]);
+            let own = dir.path().join("etc/acl/trust/root.json");
+            std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(target, &own).unwrap();
+            assert_eq!(Config::load(dir.path()).unwrap().root, own);
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_told_with_its_file_and_key() {
         let file = "etc/acl/updater.d/10.toml";

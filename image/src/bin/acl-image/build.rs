@@ -1,6 +1,5 @@
 //! `acl-image build`: a recipe becomes the files of a release.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use acl_host::clock::{Clock, SystemClock};
@@ -53,7 +52,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         now: SystemClock.now(),
     };
     let built = build(&recipe, &request)?;
-    writeln!(std::io::stdout().lock(), "{}", built.description.display())?;
+    acl_host::output::print(format_args!("{}", built.description.display()))?;
     Ok(())
 }
 

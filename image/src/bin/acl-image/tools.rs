@@ -1,6 +1,5 @@
 //! `acl-image tools`: the tools tree of a recipe.
 
-use std::io::Write;
 use std::path::Path;
 
 use acl_image::archive::mirror::HostMirrors;
@@ -40,10 +39,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tree = step("tools tree", || {
         tools_tree::directory(&packages, &store, cache)
     })?;
-    writeln!(
-        std::io::stdout().lock(),
-        "{}",
-        std::path::absolute(tree)?.display()
-    )?;
+    acl_host::output::print(format_args!("{}", std::path::absolute(tree)?.display()))?;
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! `acl-provision validate`: what is wrong with a config, on any machine, before it meets one.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use acl_host::output::print;
 use acl_provision::config::{self, Parsed, Report};
 use clap::Args;
 use serde::Serialize;
@@ -32,21 +33,20 @@ impl Validate {
         let Parsed {
             report, version, ..
         } = config::parse(&self.read()?);
-        let mut out = std::io::stdout().lock();
         if self.json {
             let document = Document {
                 valid: report.is_valid(),
                 report: &report,
             };
-            writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
+            print(format_args!("{}", serde_json::to_string_pretty(&document)?))?;
         } else {
             for entry in &report.entries {
-                writeln!(out, "{}:{entry}", self.file.display())?;
+                print(format_args!("{}:{entry}", self.file.display()))?;
             }
             let file = self.file.display();
             match version.filter(|_| report.is_valid()) {
-                Some(version) => writeln!(out, "{file}: valid (Ignition {version})")?,
-                None => writeln!(out, "{file}: not valid")?,
+                Some(version) => print(format_args!("{file}: valid (Ignition {version})"))?,
+                None => print(format_args!("{file}: not valid"))?,
             }
         }
         Ok(match report.is_valid() {

@@ -93,7 +93,5 @@ fn who(error: &anyhow::Error) -> Who {
 
 /// Writes a line to standard output.
 fn say(line: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")?;
-    Ok(out.flush()?)
+    Ok(acl_host::output::print(line)?)
 }

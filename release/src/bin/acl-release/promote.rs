@@ -20,7 +20,7 @@ pub(crate) struct Promote {
     #[arg(long, value_name = "NAME")]
     channel: ChannelName,
     /// When nodes may take it first, such as 2026-11-01T00:00:00Z [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     starts: Option<Timestamp>,
     /// The oldest release that nodes may come from directly
     #[arg(long, value_name = "VERSION")]
@@ -40,6 +40,14 @@ impl Promote {
             self.version, self.channel
         ))
     }
+}
+
+/// A time as an operator types it.
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| {
+        "write date, time and zone, such as 2026-12-01T08:00:00Z or 2026-12-01T09:00:00+01:00"
+            .to_owned()
+    })
 }
 
 /// Fractions of a second say nothing to an operator.

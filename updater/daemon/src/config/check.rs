@@ -95,10 +95,12 @@ fn trusted_root(key: Option<&(PathBuf, PathBuf)>, root: &Path) -> PathBuf {
         return path.clone();
     }
     let own = root.join("etc/acl/trust/root.json");
-    if own.exists() {
-        own
-    } else {
-        root.join("usr/share/acl/trust/root.json")
+    // Whom to trust is the operator's choice: where it is there and cannot be read, the image's must not take its place.
+    match std::fs::symlink_metadata(&own) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            root.join("usr/share/acl/trust/root.json")
+        }
+        _ => own,
     }
 }
 

@@ -71,8 +71,10 @@ fn executables(directory: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
+/// What cannot be looked at counts: it is run, and says why it cannot.
 fn is_executable(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    let metadata = std::fs::metadata(path);
+    metadata.map_or(true, |m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]
@@ -112,6 +114,30 @@ mod tests {
         let problem = |n: usize| checks[n].problem.clone().unwrap();
         assert!(problem(0).contains("was killed"), "{}", problem(0));
         assert!(problem(2).contains("the disk is full"), "{}", problem(2));
+    }
+
+    #[tokio::test]
+    async fn a_check_that_cannot_be_looked_at_is_a_failed_check() {
+        let root = tempfile::tempdir().unwrap();
+        let operator = root.path().join("etc/acl/health.d");
+        script(&operator, "10-good", "exit 0", 0o755);
+        let (gone, loops) = (operator.join("20-gone"), operator.join("30-loop"));
+        std::os::unix::fs::symlink("nowhere", &gone).unwrap();
+        std::os::unix::fs::symlink("30-loop", &loops).unwrap();
+        let checks = run(root.path(), Duration::from_secs(10)).await;
+        let problems: Vec<_> = checks.iter().map(|c| c.problem.clone()).collect();
+        let expected = [
+            None,
+            Some(format!(
+                "there is no program {}: correct its path",
+                gone.display()
+            )),
+            Some(format!(
+                "cannot start {}: Too many levels of symbolic links (os error 40)",
+                loops.display()
+            )),
+        ];
+        assert_eq!(problems, expected);
     }
 
     #[tokio::test]
