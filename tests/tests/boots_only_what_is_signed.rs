@@ -40,7 +40,11 @@ fn every_link_is_verified_and_no_unit_fails() -> anyhow::Result<()> {
     let errors =
         machine.ask("journalctl --quiet --no-pager --output=short-monotonic --priority=err")?;
     assert_eq!(errors, "");
-    commands_of_the_book_work(machine)
+    commands_of_the_book_work(machine)?;
+    a_host_key_that_was_lost_is_made_again(machine)?;
+    the_agent_does_not_hold_the_esp(machine)?;
+    sandboxes_leave_what_services_need(machine)?;
+    a_stopped_agent_stays_stopped(machine)
 }
 
 /// As operate.md has them, on a machine where nobody made a directory.
@@ -50,6 +54,72 @@ fn commands_of_the_book_work(machine: &mut Machine) -> anyhow::Result<()> {
     assert_eq!(machine.ask(check)?, "1");
     let setting = "echo 'check_interval = \"1h\"' > /etc/acl/updater.d/50-site.toml && ls -1 /etc/acl/updater.d";
     assert_eq!(machine.ask(setting)?, "50-site.toml\nREADME");
+    Ok(())
+}
+
+/// What a power cut left of the keys of earlier releases: two empty files.
+fn a_host_key_that_was_lost_is_made_again(machine: &mut Machine) -> anyhow::Result<()> {
+    let key = "/etc/ssh/ssh_host_ed25519_key";
+    let lost = format!(
+        "cp {key}.pub /tmp/old && : > {key} && : > {key}.pub && systemctl restart ssh-host-keys"
+    );
+    machine.ask(&lost)?;
+    let fits = format!(
+        "ssh-keygen -y -f {key} | cut -d ' ' -f 1-2 > /tmp/new && grep -cFf /tmp/new {key}.pub /tmp/old"
+    );
+    let found = machine.run(&fits)?.text;
+    assert_eq!(found, format!("{key}.pub:1\n/tmp/old:0"));
+    assert_eq!(
+        machine.ask("systemctl restart ssh && systemctl is-active ssh")?,
+        "active"
+    );
+    Ok(())
+}
+
+/// The agent has mounts of its own. The EFI system partition goes from them with the machine's, and comes with it.
+fn the_agent_does_not_hold_the_esp(machine: &mut Machine) -> anyhow::Result<()> {
+    let seen = "grep -c ' - vfat ' /proc/$(systemctl show --property=MainPID --value acl-updated)/mountinfo";
+    machine.ask("ls /boot/EFI/Linux && systemctl restart acl-updated && aclctl status")?;
+    assert_eq!(machine.run(seen)?.text, "1");
+    machine.ask("systemctl stop boot.mount")?;
+    assert_eq!(machine.run(seen)?.text, "0");
+    machine.ask("ls /boot/EFI/Linux")?;
+    assert_eq!(machine.run(seen)?.text, "1");
+    Ok(())
+}
+
+/// What no update is needed for: the checks, the book's own among them; going back, on a machine that is not on trial; the
+/// ESP and the state as the agent sees them; a request to systemd, as a reboot is one, without any capability.
+fn sandboxes_leave_what_services_need(machine: &mut Machine) -> anyhow::Result<()> {
+    let health = "mkdir /var/lib/mydata && systemctl restart acl-health && \
+                  grep -c '\"problem\": *null' /var/lib/acl/updater/health.json";
+    let passed = machine.ask(health)?;
+    let report = machine.ask("cat /var/lib/acl/updater/health.json")?;
+    assert_eq!(passed, "3", "{report}");
+    machine.ask("systemctl start acl-go-back")?;
+    let inside =
+        "nsenter --mount --target $(systemctl show --property=MainPID --value acl-updated)";
+    for path in ["/boot/EFI/Linux/.x", "/var/lib/acl/updater/.x"] {
+        machine.ask(&format!("{inside} touch {path} && rm {path}"))?;
+    }
+    for path in ["/etc/x", "/var/lib/x", "/home/x"] {
+        let written = machine.run(&format!("{inside} touch {path}"))?;
+        let refused = format!("touch: cannot touch '{path}': Read-only file system");
+        assert_eq!((written.status, written.text), (1, refused));
+    }
+    machine.ask(
+        "systemd-run --quiet --wait --property=CapabilityBoundingSet= --property=NoNewPrivileges=yes \
+         systemctl start systemd-tmpfiles-clean.service",
+    )?;
+    Ok(())
+}
+
+/// Whoever asks for it on the bus does not start what an administrator stopped.
+fn a_stopped_agent_stays_stopped(machine: &mut Machine) -> anyhow::Result<()> {
+    machine.ask("systemctl stop acl-updated")?;
+    assert_eq!(machine.run("aclctl status")?.status, 4);
+    let state = machine.run("systemctl is-active acl-updated")?;
+    assert_eq!(state.text, "inactive");
     Ok(())
 }
 
