@@ -53,6 +53,17 @@ impl Manager {
     }
 }
 
+/// Plays `org.freedesktop.timedate1`.
+struct TimeDate;
+
+#[interface(name = "org.freedesktop.timedate1")]
+impl TimeDate {
+    #[zbus(property, name = "NTPSynchronized")]
+    fn is_synchronised(&self) -> bool {
+        true
+    }
+}
+
 fn path(text: &str) -> OwnedObjectPath {
     OwnedObjectPath::try_from(text).unwrap()
 }
@@ -92,6 +103,8 @@ impl Played {
             .p2p()
             .serve_at("/org/freedesktop/systemd1", manager)
             .unwrap()
+            .serve_at("/org/freedesktop/timedate1", TimeDate)
+            .unwrap()
             .build();
         let client = connection::Builder::unix_stream(ours).p2p().build();
         let (server, client) = tokio::try_join!(server, client).unwrap();
@@ -127,6 +140,17 @@ async fn a_reboot_that_nothing_holds_up() {
     let played = Played::new().await;
     played.systemd.reboot_at_once().await.unwrap();
     assert_eq!(played.asked(), ["reboot at once"]);
+}
+
+#[tokio::test]
+async fn whether_the_time_is_synchronised() {
+    let played = Played::new().await;
+    assert!(played.systemd.is_time_synchronised().await.unwrap());
+    played.server.close().await.unwrap();
+    let error = played.systemd.is_time_synchronised().await.unwrap_err();
+    let told = chain(&error);
+    let expected = "systemd did not say whether the time is synchronised: ";
+    assert!(told.starts_with(expected), "{told}");
 }
 
 #[tokio::test]

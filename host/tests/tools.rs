@@ -231,3 +231,27 @@ fn a_server_is_asked_to_end() {
         Err(Error::FindOperatorProgram { .. })
     ));
 }
+
+/// Whatever a program writes to standard error, only its end is kept in memory.
+#[test]
+fn endless_errors_take_no_memory() {
+    let before = most_memory();
+    let error =
+        sh("head -c 300000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo the end >&2; exit 3")
+            .run()
+            .unwrap_err();
+    let Error::RunTool { stderr, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(stderr, "the end");
+    let grown = most_memory().saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB");
+}
+
+/// The most memory that this process has had, in KiB (proc_pid_status(5)).
+fn most_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let digits: String = line.unwrap().chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
+}

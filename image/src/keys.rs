@@ -132,7 +132,10 @@ fn whole(key: &Path, certificate: &Path) -> Result<(), Error> {
             missing: missing.into(),
         })
     };
-    match (key.exists(), certificate.exists()) {
+    match (
+        acl_host::file::exists(key)?,
+        acl_host::file::exists(certificate)?,
+    ) {
         (true, false) => half(key, certificate),
         (false, true) => half(certificate, key),
         _ => Ok(()),

@@ -96,6 +96,22 @@ fn half_a_pair_is_refused_and_not_made_whole() {
     assert!(!dir.path().join("verity.crt").exists());
 }
 
+/// A link that leads to itself stands for a disk that fails: no new key is made beside one that is there.
+#[test]
+fn a_pair_that_cannot_be_looked_at_is_not_made_anew() {
+    let dir = copy();
+    for name in ["db.key", "db.crt"] {
+        std::fs::remove_file(dir.path().join(name)).unwrap();
+        std::os::unix::fs::symlink(name, dir.path().join(name)).unwrap();
+    }
+    let wanted = format!(
+        "cannot read {}: Too many levels of symbolic links (os error 40)",
+        dir.path().join("db.key").display()
+    );
+    let error = keys::init(dir.path(), now()).unwrap_err();
+    assert_eq!(acl_host::error::chain(&error), wanted);
+}
+
 #[test]
 fn certificates_count_within_their_validity_only() {
     let dir = &keys().0;

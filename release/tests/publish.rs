@@ -355,3 +355,26 @@ async fn versions_grow_by_one() {
     assert_eq!(versions.map(std::num::NonZeroU64::get), [1, 2, 3, 3]);
     assert_eq!(metadata.channels[&stable()].signed.version.get(), 2);
 }
+
+/// A link that leads to itself stands for a disk that fails: neither is the root before it the newest one, nor is there no
+/// repository.
+#[tokio::test]
+async fn metadata_that_cannot_be_looked_at_is_an_error() {
+    let site = Site::new().await;
+    let store = Store::new(&site.path("repo"));
+    for name in ["2.root.json", "timestamp.json"] {
+        let path = site.path("repo").join("metadata").join(name);
+        if path.exists() {
+            std::fs::remove_file(&path).unwrap();
+        }
+        std::os::unix::fs::symlink(name, &path).unwrap();
+        let error = Metadata::load(&store).unwrap_err();
+        assert_eq!(
+            acl_host::error::chain(&error),
+            format!(
+                "cannot read {}: Too many levels of symbolic links (os error 40)",
+                path.display()
+            )
+        );
+    }
+}

@@ -36,14 +36,14 @@ pub fn init(dir: &Path, now: Timestamp) -> Result<Keys, Error> {
             dir.join(name).with_extension("crt"),
         );
         whole(&key, &certificate)?;
-        if !key.exists() {
+        if !acl_host::file::exists(&key)? {
             let (key_text, certificate_text) = make(name, now)?;
             write_new(&key, key_text.as_bytes(), 0o600)?;
             write_new(&certificate, certificate_text.as_bytes(), 0o644)?;
         }
     }
     let owner = dir.join("owner.guid");
-    if !owner.exists() {
+    if !acl_host::file::exists(&owner)? {
         write_new(&owner, format!("{}\n", random_guid()?).as_bytes(), 0o644)?;
     }
     Keys::load(dir, now)

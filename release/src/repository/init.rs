@@ -18,7 +18,7 @@ impl Publisher {
     /// # Errors
     /// [`Error::RepositoryExists`]; those of keys and files.
     pub fn init(&self, channels: &[ChannelName]) -> Result<()> {
-        if self.store.exists() {
+        if self.store.exists()? {
             return Err(Error::RepositoryExists {
                 path: self.store.dir().to_owned(),
             });

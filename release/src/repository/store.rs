@@ -63,8 +63,11 @@ impl Store {
     }
 
     /// Whether there is a repository: its timestamp is what makes one.
-    pub fn exists(&self) -> bool {
-        self.metadata("timestamp.json").exists()
+    ///
+    /// # Errors
+    /// [`Error::Host`] when that cannot be told.
+    pub fn exists(&self) -> Result<bool> {
+        Ok(file::exists(self.metadata("timestamp.json"))?)
     }
 
     /// Makes the directories that are missing.
@@ -144,7 +147,7 @@ impl Metadata {
     /// # Errors
     /// [`Error::NotARepository`]; [`Error::Damaged`] and [`Error::ParseFile`] with the file that is not what it was.
     pub fn load(store: &Store) -> Result<Self> {
-        if !store.exists() {
+        if !store.exists()? {
             return Err(Error::NotARepository {
                 path: store.dir().to_owned(),
             });
@@ -198,7 +201,8 @@ fn newest_root(store: &Store) -> Result<Signed<Root>> {
     verify(store, "1.root.json", root.signed.verify_role(&root))?;
     loop {
         let name = format!("{}.root.json", root.signed.version.get() + 1);
-        if !store.metadata(&name).exists() {
+        // A newer root that cannot be looked at must not give way to an older one.
+        if !file::exists(store.metadata(&name))? {
             return Ok(root);
         }
         let next: Signed<Root> = read(store, &name, None)?;

@@ -158,7 +158,8 @@ async fn work(ground: Ground, ends: Ends, cancel: CancellationToken) -> Result<(
 async fn synchronised(ground: &Ground) {
     if ground.machine.is_this_one() {
         // What is wrong with the configuration is told by the first check.
-        let config = Config::load(&ground.machine.root);
+        let machine = ground.machine.clone();
+        let config = apart(move || Config::load(&machine.root)).await;
         let limit = config.map_or(Duration::ZERO, |config| config.time_sync_wait);
         feed::synchronised::synchronised(limit).await;
     }

@@ -11,7 +11,7 @@ use crate::Error;
 pub(super) fn bundle(tree: &Path) -> Result<(), Error> {
     let folder = tree.join("usr/share/ca-certificates");
     let mut certificates = Vec::new();
-    if folder.exists() {
+    if acl_host::file::exists(&folder)? {
         collect(&folder, &mut certificates)?;
     }
     certificates.sort();
@@ -50,4 +50,26 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bundle;
+
+    /// A link that leads to itself stands for a disk that fails: a bundle without authorities would go unnoticed.
+    #[test]
+    fn certificates_that_cannot_be_looked_at_are_an_error() {
+        let tree = tempfile::tempdir().unwrap();
+        let folder = tree.path().join("usr/share/ca-certificates");
+        std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink("ca-certificates", &folder).unwrap();
+        let error = bundle(tree.path()).unwrap_err();
+        assert_eq!(
+            acl_host::error::chain(&error),
+            format!(
+                "cannot read {}: Too many levels of symbolic links (os error 40)",
+                folder.display()
+            )
+        );
+    }
 }

@@ -52,7 +52,7 @@ pub(crate) struct Amend {
     #[command(flatten)]
     place: Place,
     /// When nodes may take it first, such as 2026-11-01T00:00:00Z
-    #[arg(long, value_name = "TIME", group = "condition")]
+    #[arg(long, value_name = "TIME", group = "condition", value_parser = super::promote::time)]
     starts: Option<Timestamp>,
     /// The oldest release that nodes may come from directly
     #[arg(long, value_name = "VERSION", group = "condition")]

@@ -24,7 +24,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        if !Store::new(&self.repository).exists() {
+        if !Store::new(&self.repository).exists()? {
             return Err(acl_release::Error::NotARepository {
                 path: self.repository,
             }

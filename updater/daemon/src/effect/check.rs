@@ -19,6 +19,7 @@ use tokio::sync::RwLock;
 use super::{Error, fit};
 use crate::{
     config::{self, Config},
+    feed::synchronised::is_synchronised,
     machine::Machine,
     packages,
     session::{Found, Session},
@@ -40,6 +41,9 @@ pub(super) async fn check(
     let config = Config::load(&session.machine.root)?;
     session.unreachable = (config.unreachable, config.wait_limit);
     let repository = open(session, &config).await?;
+    if session.machine.is_this_one() && is_synchronised().await {
+        remember_time(&repository).await?;
+    }
     let stand = stand(&state.machine, &state.refused)?;
     let channel = channel(&repository, &config.channel).await?;
     let now = session.clock.now();
@@ -140,6 +144,12 @@ async fn open(session: &mut Session, config: &Config) -> Result<Repository, Erro
     opened
         .await
         .map_err(|source| Error::ReadRepository { source })
+}
+
+/// A clock that is set back to before this time is refused from now on.
+async fn remember_time(repository: &Repository) -> Result<(), Error> {
+    let remembered = repository.remember_time().await;
+    remembered.map_err(|source| Error::ReadRepository { source })
 }
 
 fn network(config: &Config) -> Result<Network, Error> {
