@@ -104,11 +104,8 @@ impl Systemd {
     /// # Errors
     /// [`Error::AskSystemd`].
     pub async fn is_time_synchronised(&self) -> Result<bool> {
-        let asked = async {
-            let timedate = Proxy::new(&self.connection, TIMEDATE, TIMEDATE_PATH, TIMEDATE);
-            let property = timedate.await?.get_property("NTPSynchronized").await;
-            property
-        };
+        let timedate = Proxy::new(&self.connection, TIMEDATE, TIMEDATE_PATH, TIMEDATE);
+        let asked = async { timedate.await?.get_property("NTPSynchronized").await };
         let asked = asked.await;
         asked.map_err(|error| refused("say whether the time is synchronised".to_owned(), error))
     }

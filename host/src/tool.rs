@@ -79,6 +79,7 @@ pub enum Tool {
 
 impl Tool {
     /// The name of the program's file, or its path.
+    #[expect(clippy::too_many_lines, reason = "a table, a line a program")]
     pub fn program(&self) -> PathBuf {
         let name = match self {
             Self::AptGet => "apt-get",

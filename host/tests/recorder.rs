@@ -247,7 +247,7 @@ impl Filesystem for Served {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
         if self.cache == Cache::WriteBack {
             let added = config.add_capabilities(InitFlags::FUSE_WRITEBACK_CACHE);
-            added.map_err(|_| io::ErrorKind::Unsupported)?;
+            added.map_err(|_missing| io::ErrorKind::Unsupported)?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::archive::Site;
 
 /// A package as Debian's nginx-common was: a user by a script, a directory for its log.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, a line a case")]
 fn what_scripts_of_added_packages_leave_undone_is_listed() {
     let site = Site::new();
     let deb = package(

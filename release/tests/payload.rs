@@ -407,6 +407,7 @@ async fn an_interrupted_fetch_goes_on_with_what_is_still_missing() {
 
 /// A patch that lost a bit is made again when its release is added once more.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table, a line a case")]
 async fn a_release_is_added_again_only_as_it_is() {
     let pair = Pair::new().await;
     let add = |release: &str, tell: &mut dyn FnMut(Doing<'_>)| {

@@ -211,6 +211,7 @@ fn kept_or_made() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, a line a case")]
 fn refused() {
     let ext4 = || content("ext4", "DATA", "a1b2c3d4-0000-4000-8000-00000000abcd");
     let refused = |found: &str, wanted: &str| {

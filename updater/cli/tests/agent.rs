@@ -1,9 +1,5 @@
 //! The verbs that ask the agent, as they are typed: on a bus of the test's own, with the real agent or a stand-in on it.
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "what the tests share is test code too"
-)]
+#![expect(clippy::unwrap_used, reason = "what the tests share is test code too")]
 
 #[path = "../../daemon/tests/private_bus.rs"]
 mod private_bus;

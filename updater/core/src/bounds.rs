@@ -242,8 +242,10 @@ mod tests {
 
     #[test]
     fn the_oldest_refusals_go_and_then_nothing_is_taken_without_the_operator() {
-        let mut state = State::default();
-        state.refused = (0..REFUSED).map(refused).collect();
+        let mut state = State {
+            refused: (0..REFUSED).map(refused).collect(),
+            ..State::default()
+        };
         state.bound();
         assert_eq!((state.refused.len(), &state.damage), (REFUSED, &None));
         state.refused.push(refused(REFUSED));

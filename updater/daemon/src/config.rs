@@ -256,6 +256,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table, a line a case")]
     fn what_is_wrong_is_told_with_its_file_and_key() {
         let file = "etc/acl/updater.d/10.toml";
         let cases = [

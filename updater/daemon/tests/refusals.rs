@@ -3,6 +3,7 @@
 use std::sync::{Arc, Once};
 
 use acl_host::file;
+use serde_json::json;
 
 use crate::{hold::SlowServer, node::Node, site::Site};
 
@@ -52,12 +53,25 @@ fn a_full_esp() {
 fn a_kernel_image_that_boots_another_release() {
     for published in [&["1", "2"][..], &["2"]] {
         let site = Site::new();
-        let (mixed, other) = (site.build("2"), site.build("3"));
-        std::fs::copy(other.join("acl_3.efi"), mixed.join("acl_2.efi")).unwrap();
         for version in published {
             site.publish(version);
         }
         assert_eq!(site.manifest("2").patches.len(), published.len() - 1);
+        site.publish("3");
+        let (second, third) = (site.manifest("2"), site.manifest("3"));
+        let uki = serde_json::to_value(&third.artifacts.uki).unwrap();
+        site.forge_manifest("2", |manifest| {
+            manifest["artifacts"]["uki"] = uki;
+            // A patch of the third release leads from the first to the third's kernel image.
+            for (at, _) in second.patches.iter().enumerate() {
+                let patch = &third
+                    .patches
+                    .iter()
+                    .find(|from| from.version == second.patches[at].version);
+                manifest["patches"][at]["uki"] = serde_json::to_value(&patch.unwrap().uki).unwrap();
+            }
+        });
+        site.forge_channel(|channel| channel["releases"] = json!([Site::entry("2")]));
         let node = Node::new(&site);
         // What the first try has kept is no better at the second.
         for _ in 0..2 {

@@ -44,7 +44,7 @@ impl Promote {
 
 /// A time as an operator types it.
 pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| {
+    text.parse().map_err(|_parser: jiff::Error| {
         "write date, time and zone, such as 2026-12-01T08:00:00Z or 2026-12-01T09:00:00+01:00"
             .to_owned()
     })
