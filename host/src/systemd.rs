@@ -45,6 +45,8 @@ type Unit = (
 trait Units {
     fn list_units_filtered(&self, states: &[&str]) -> zbus::Result<Vec<Unit>>;
 
+    fn list_units_by_names(&self, names: &[&str]) -> zbus::Result<Vec<Unit>>;
+
     #[zbus(name = "StartUnit")]
     fn start(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
 }
@@ -108,6 +110,22 @@ impl Systemd {
         let asked = async { timedate.await?.get_property("NTPSynchronized").await };
         let asked = asked.await;
         asked.map_err(|error| refused("say whether the time is synchronised".to_owned(), error))
+    }
+
+    /// Whether a unit is being started, or is about to be.
+    ///
+    /// # Errors
+    /// [`Error::AskSystemd`].
+    pub async fn is_starting(&self, name: &str) -> Result<bool> {
+        let listed = async {
+            let units = UnitsProxy::new(&self.connection).await?;
+            units.list_units_by_names(&[name]).await
+        };
+        let units = listed.await;
+        let units = units.map_err(|error| refused(format!("show the state of {name}"), error))?;
+        // The fourth is the active state; the eighth the job that waits, 0 for none, the ninth what it does.
+        let starts = |unit: &Unit| unit.3 == "activating" || (unit.7 != 0 && unit.8 == "start");
+        Ok(units.iter().any(starts))
     }
 
     /// The names of the units that have failed, sorted.

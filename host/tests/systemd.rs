@@ -53,6 +53,47 @@ impl Manager {
     }
 }
 
+/// A manager of which only the states of units are asked.
+struct Starting;
+
+#[interface(name = "org.freedesktop.systemd1.Manager")]
+impl Starting {
+    fn list_units_by_names(&self, names: Vec<String>) -> Vec<Unit> {
+        let mut units: Vec<Unit> = names.iter().map(|name| unit(name, "dead")).collect();
+        for unit in &mut units {
+            (unit.3, unit.7, unit.8) = match unit.0.as_str() {
+                "begins.service" => ("activating".into(), 0, String::new()),
+                "waits.service" => ("inactive".into(), 7, "start".into()),
+                "ends.service" => ("inactive".into(), 7, "stop".into()),
+                _ => ("inactive".into(), 0, String::new()),
+            };
+        }
+        units
+    }
+}
+
+#[tokio::test]
+async fn a_unit_that_starts_or_has_a_job_to_start() {
+    let (here, there) = UnixStream::pair().unwrap();
+    let guid = zbus::Guid::generate();
+    let served = connection::Builder::unix_stream(there)
+        .server(guid)
+        .unwrap()
+        .p2p()
+        .serve_at("/org/freedesktop/systemd1", Starting)
+        .unwrap()
+        .build();
+    let client = connection::Builder::unix_stream(here).p2p().build();
+    let (_served, client) = tokio::try_join!(served, client).unwrap();
+    let systemd = Systemd::new(client);
+    let mut starts = Vec::new();
+    for name in ["begins", "waits", "ends", "rests"] {
+        let unit = format!("{name}.service");
+        starts.push(systemd.is_starting(&unit).await.unwrap());
+    }
+    assert_eq!(starts, [true, true, false, false]);
+}
+
 /// Plays `org.freedesktop.timedate1`.
 struct TimeDate;
 

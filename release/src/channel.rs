@@ -133,7 +133,11 @@ impl From<Reading> for Channel {
         }
         times.retain(|_, times| *times > 1);
         // One of them may take back what the other offers.
-        releases.retain(|offer| !times.contains_key(&offer.version));
+        releases.retain(|offer| {
+            let version = Some(&offer.version);
+            !times.contains_key(&offer.version)
+                && unclear.iter().all(|u| u.version.as_ref() != version)
+        });
         unclear.extend(times.into_iter().map(|(version, times)| Unclear {
             number: 0,
             version: Some(version),

@@ -126,6 +126,8 @@ pub enum Error {
         path: PathBuf,
         problem: String,
     },
+    #[error("another process has stored another root in the meantime, {}; check again", path.display())]
+    RootChanged { path: PathBuf },
     #[error("cannot keep what is known about the repository in {}", path.display())]
     KeepMetadata {
         path: PathBuf,
@@ -337,6 +339,17 @@ impl Error {
         matches!(self, Self::Sink { .. })
     }
 
+    /// Whether what the publisher signed is wrong itself: no server without keys can bring that about.
+    pub fn is_publishers(&self) -> bool {
+        matches!(
+            self,
+            Self::NoRelease { .. }
+                | Self::ParseDocument { .. }
+                | Self::Schema { .. }
+                | Self::WrongDocument { .. }
+        )
+    }
+
     /// Whether the repository answers, and what is asked for is not there or not as it should be, so that another try
     /// would end the same way.
     pub fn is_lacking(&self) -> bool {
@@ -393,6 +406,7 @@ impl Error {
             | Self::ClockWentBack { .. }
             | Self::KeepMetadata { .. }
             | Self::KeptMetadata { .. }
+            | Self::RootChanged { .. }
             | Self::Sink { .. }
             | Self::Publish { .. }
             | Self::MakeKey => Who::Environment,

@@ -82,6 +82,22 @@ impl Kept {
     /// Remembers the root that follows the newest; what its keys no longer vouch for is forgotten (TUF §5.3.8, §5.3.11).
     pub(crate) fn keep_root(&self, version: u64, bytes: &[u8]) -> Result<()> {
         let _lock = lock(&self.dir)?;
+        // Another process may have come further meanwhile, by roots that this one's server hides.
+        let chain = self.chain()?;
+        let newest = chain.newest().map(|root| root.signed.version.get());
+        if chain.get(version).is_some()
+            || newest.and_then(|newest| newest.checked_add(1)) != Some(version)
+        {
+            let path = self.publisher.join(format!("{version}.root.json"));
+            let same = chain.get(version).is_some_and(|known| {
+                self_signed(bytes).is_ok_and(|root| root.signed == known.signed)
+            });
+            return if same {
+                Ok(())
+            } else {
+                Err(Error::RootChanged { path })
+            };
+        }
         self.write_root(version, bytes)?;
         self.forget_rotated()
     }
@@ -95,7 +111,7 @@ impl Kept {
         let signed: Signed<T> = parse(&kind, &file::read(&path)?)
             .map_err(|problem| self.damaged(&path, &problem.to_string()))?;
         let chain = self.chain()?;
-        let root = chain.get(under).or(chain.newest());
+        let root = chain.get(under);
         match root.map(|root| root.signed.verify_role(&signed)) {
             Some(Ok(())) => Ok(Some(signed)),
             _ => Err(self.damaged(&path, "its signature does not hold")),
@@ -158,8 +174,19 @@ impl Kept {
         self.dir.join(TIME)
     }
 
+    /// The roots. A role that was kept under one that is missing tells that it is lost: it was written first.
     fn chain(&self) -> Result<Chain> {
-        read_chain(&self.dir, &self.publisher)
+        let chain = read_chain(&self.dir, &self.publisher)?;
+        for kind in ["timestamp", "snapshot"] {
+            let online = self.online(kind)?.into_iter();
+            let lost = online
+                .filter(|(under, _)| chain.get(*under).is_none())
+                .next();
+            if let Some((_, path)) = lost {
+                return Err(self.damaged(&path, "the root that it was verified under is missing"));
+            }
+        }
+        Ok(chain)
     }
 
     fn write_root(&self, version: u64, bytes: &[u8]) -> Result<()> {
@@ -228,7 +255,8 @@ pub(crate) async fn blocking<T: Send + 'static>(
 fn publisher_of(dir: &Path, root: &Signed<Root>) -> Result<Option<PathBuf>> {
     let mut known = Vec::new();
     for path in file::list(dir)? {
-        if !path.is_dir() || name_of(&path).parse::<Digest>().is_err() {
+        // What has such a name and cannot be read as a directory is an error, not another publisher.
+        if name_of(&path).parse::<Digest>().is_err() {
             continue;
         }
         let chain = read_chain(dir, &path)?;

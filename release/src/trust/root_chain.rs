@@ -95,7 +95,8 @@ impl Chain {
     }
 }
 
-fn keys(root: &Root, role: RoleType) -> BTreeSet<&Decoded<Hex>> {
-    let role = root.roles.get(&role);
-    role.into_iter().flat_map(|role| &role.keyids).collect()
+/// Whose signatures count, and how many of them it takes: a raised threshold, too, takes trust from what one of them signed.
+fn keys(root: &Root, role: RoleType) -> Option<(u64, BTreeSet<&Decoded<Hex>>)> {
+    let role = root.roles.get(&role)?;
+    Some((role.threshold.get(), role.keyids.iter().collect()))
 }

@@ -1,15 +1,28 @@
 //! The agent, as it is seen over D-Bus.
 
+use std::time::Duration;
+
+use acl_host::systemd::Systemd;
 use futures_util::{Stream, StreamExt};
 use zbus::{
     Connection,
-    fdo::PropertiesProxy,
-    names::InterfaceName,
+    fdo::{DBusProxy, PropertiesProxy},
+    names::{BusName, InterfaceName, WellKnownName},
     proxy,
     proxy::{Builder, CacheProperties},
 };
 
 use crate::{document::Status, failure::Failure};
+
+/// The agent's name on the bus.
+const NAME: &str = "org.acl.Updater1";
+
+/// The unit that it is.
+const UNIT: &str = "acl-updated.service";
+
+/// How often an agent that starts is looked for, and the pause between: 30 s in all.
+const TRIES: u32 = 120;
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// The agent's object.
 #[proxy(
@@ -37,6 +50,26 @@ pub(crate) struct Agent {
     properties: PropertiesProxy<'static>,
 }
 
+/// Waits while systemd starts the agent, as after a boot. Whoever stopped it is not waited for.
+async fn wait_while_starting(bus: &Connection) -> Result<(), Failure> {
+    let names = DBusProxy::new(bus).await;
+    let names = names.map_err(|source| Failure::Connect { source })?;
+    let systemd = Systemd::new(bus.clone());
+    let agent = BusName::WellKnown(WellKnownName::from_static_str_unchecked(NAME));
+    for _ in 0..TRIES {
+        let has_owner = names.name_has_owner(agent.clone()).await;
+        if has_owner.map_err(|error| Failure::from_bus(error.into()))? {
+            return Ok(());
+        }
+        // A bus without systemd has nothing that starts it.
+        if !systemd.is_starting(UNIT).await.unwrap_or(false) {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
 /// What can be asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Request {
@@ -53,6 +86,7 @@ impl Agent {
         let bus = Connection::system()
             .await
             .map_err(|source| Failure::Connect { source })?;
+        wait_while_starting(&bus).await?;
         let made = async {
             Ok(Self {
                 // What is read after a request must not be what was signalled before it.

@@ -20,6 +20,9 @@ pub struct State {
     /// Since when a reboot waits for the repository to be reachable, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_since: Option<u64>,
+    /// Whether the operator asked for that reboot: then it is done whatever the configuration says of reboots.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub applies: bool,
     /// What the last check decided.
     pub decision: Option<Decision>,
     /// On what that was decided; none without a decision.

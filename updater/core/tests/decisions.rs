@@ -587,11 +587,59 @@ fn waiting_ends_when_the_repository_answers_and_when_no_reboot_is_wanted_any_mor
     assert_eq!(state.waits_since, None);
 
     let only_arm = Event::Asked(Request::Automatic(Goal::Arm), machine);
-    let (state, _) = step(waiting, only_arm);
+    let (state, effects) = step(waiting, only_arm);
+    assert_eq!(effects, [Effect::Save, Effect::Check]);
     let (state, effects) = step(state, unread(then, 100));
     assert_eq!(effects, [Effect::Save]);
     assert!(matches!(state.phase, Phase::Failed(_)), "{:?}", state.phase);
     assert_eq!(state.waits_since, None);
+}
+
+#[test]
+fn what_the_operator_applies_is_booted_once_the_repository_answers() {
+    let then = Unreachable::Wait { limit: 10 };
+    let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
+    let asked = |request| Event::Asked(request, machine.clone());
+    let state = step(State::default(), Event::Started(machine.clone())).0;
+    let (state, _) = step(state, asked(Request::Apply));
+    let (state, _) = step(state, unread(then, 1));
+    // The clock asks as the configuration says, and somebody looks, in vain: it waits all the same.
+    let (state, _) = step(state, asked(Request::Check));
+    let (state, _) = step(state, unread(then, 2));
+    assert_eq!(state.waits_since, Some(1));
+    let (state, _) = step(state, asked(Request::Automatic(Goal::Arm)));
+    let (state, _) = step(state, unread(then, 3));
+    let waiting = |phase: &Phase| matches!(phase, Phase::Waiting { since: 1, .. });
+    assert!(waiting(&state.phase), "{:?}", state.phase);
+    let (state, _) = step(state, asked(Request::Automatic(Goal::Arm)));
+    let (state, effects) = step(state, offer(2));
+    assert_eq!(effects, [Effect::Save, Effect::Reboot]);
+    assert_eq!((state.waits_since, state.applies), (None, false));
+}
+
+#[test]
+fn a_restart_in_the_last_look_before_a_reboot_does_not_forget_it() {
+    let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
+    let state = step(State::default(), Event::Started(machine.clone())).0;
+    let (state, _) = step(state, Event::Asked(Request::Apply, machine.clone()));
+    let (_, effects) = step(state, Event::Started(machine));
+    assert_eq!(effects, [Effect::Save, Effect::Check]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_make_a_reboot_wait_longer() {
+    let then = Unreachable::Wait { limit: 10 };
+    let again = Event::Asked(
+        Request::Automatic(Goal::Reboot),
+        facts(1, &[(1, None), (2, Some((3, 0)))]),
+    );
+    let (state, _) = step(about_to_reboot(), unread(then, 1000));
+    let (state, _) = step(state, again.clone());
+    let (state, _) = step(state, unread(then, 100));
+    assert_eq!(state.waits_since, Some(100));
+    let (state, _) = step(state, again);
+    let (_, effects) = step(state, unread(then, 110));
+    assert!(matches!(effects[..], [Effect::Disarm(_)]), "{effects:?}");
 }
 
 #[test]

@@ -101,6 +101,8 @@ struct Agent {
     clock: Arc<dyn Clock>,
     shown: watch::Sender<Shown>,
     started: bool,
+    /// Whether a check waits for the time to be synchronised: one that the start took up.
+    holds_checks: bool,
     /// Whether the start was tried: before, what is shown would not be what is.
     begun: bool,
 }
@@ -133,6 +135,7 @@ async fn work(ground: Ground, ends: Ends, cancel: CancellationToken) -> Result<(
     agent.start().await;
     let synchronised = synchronised(&ground);
     let mut waits_for_time = true;
+    agent.holds_checks = true;
     tokio::pin!(synchronised);
     loop {
         agent.advance().await;
@@ -147,7 +150,10 @@ async fn work(ground: Ground, ends: Ends, cancel: CancellationToken) -> Result<(
             }
             Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
             Some(ask) = asks.recv() => agent.ask(ask).await,
-            () = &mut synchronised, if waits_for_time => waits_for_time = false,
+            () = &mut synchronised, if waits_for_time => {
+                waits_for_time = false;
+                agent.holds_checks = false;
+            }
             () = timer.passed(), if !waits_for_time => agent.tick(&mut timer).await,
             () = feed::trial_pause(&agent.state) => agent.look().await,
         }
@@ -238,6 +244,7 @@ impl Agent {
             clock: ground.clock.clone(),
             shown,
             started: false,
+            holds_checks: false,
             begun: false,
         };
         Ok((agent, progress))
@@ -297,6 +304,10 @@ impl Agent {
     /// Begin the next effect, unless one is being carried out.
     async fn advance(&mut self) {
         while let Some(session) = self.session.take() {
+            if self.holds_checks && self.todo.front() == Some(&Effect::Check) {
+                self.session = Some(session);
+                break;
+            }
             let Some(effect) = self.todo.pop_front() else {
                 self.session = Some(session);
                 break;
@@ -344,6 +355,7 @@ impl Agent {
     }
 
     async fn ask(&mut self, ask: Ask) {
+        self.holds_checks = false;
         let begun = self.request(ask.wish).await;
         // Whoever asked may have gone.
         let _ = ask.reply.send(begun);

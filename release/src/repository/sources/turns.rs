@@ -225,6 +225,7 @@ fn fault(error: &Error) -> Fault {
         Error::Status { status, wait, .. } if is_busy(*status) => Fault::Passes(*wait),
         Error::KeepMetadata { .. }
         | Error::KeptMetadata { .. }
+        | Error::RootChanged { .. }
         | Error::ClockWentBack { .. }
         | Error::TrustedRoot { .. }
         | Error::RepositoryAddress { .. }

@@ -28,15 +28,30 @@ pub(super) fn asked(state: &mut State, request: Request, facts: Facts) -> Vec<Ef
 
 fn answer(state: &mut State, request: Request) -> Vec<Effect> {
     match request {
-        // A release that failed here may be on offer again, and that it failed may have been forgotten.
-        Request::Automatic(goal) if state.damage.is_some() => go(state, goal.min(Goal::Check)),
-        Request::Automatic(goal) => go(state, goal),
+        Request::Automatic(goal) => automatic(state, goal),
         Request::Check => go(state, Goal::Check),
         Request::Stage => go(state, Goal::Arm),
         Request::Apply => apply(state),
         Request::Rollback => rollback(state),
         Request::Retry(goal) => retry(state, goal),
     }
+}
+
+fn automatic(state: &mut State, goal: Goal) -> Vec<Effect> {
+    if state.applies && state.waits_since.is_some() {
+        return go(state, Goal::Reboot);
+    }
+    state.applies = false;
+    // A release that failed here may be on offer again, and that it failed may have been forgotten.
+    let most = state.damage.as_ref().map_or(Goal::Reboot, |_| Goal::Check);
+    if goal == Goal::Reboot {
+        return go(state, goal.min(most));
+    }
+    // Nobody wants the reboot any more. Remembered, it would shorten the next wait.
+    let waited = state.waits_since.take();
+    let mut effects: Vec<_> = waited.map(|_| Effect::Save).into_iter().collect();
+    effects.extend(go(state, goal.min(most)));
+    effects
 }
 
 /// Begin a check that leads as far as `goal`.
@@ -69,6 +84,7 @@ fn apply(state: &mut State) -> Vec<Effect> {
     if let Some(update) = &mut state.update {
         update.reboots = 0;
     }
+    state.applies = true;
     go(state, Goal::Reboot)
 }
 
@@ -88,6 +104,7 @@ fn rollback(state: &mut State) -> Vec<Effect> {
             reason: "the operator went back from it".into(),
         });
     }
+    (state.waits_since, state.applies) = (None, false);
     state.phase = Phase::GoingBack {
         from: from.clone(),
         to,

@@ -17,7 +17,16 @@ pub(super) fn checked(
     if state.phase != Phase::Checking {
         return Vec::new();
     }
-    state.waits_since = None;
+    let waited = state.waits_since.take();
+    let mut effects = answered(state, outcome, obstacle);
+    // Remembered, it would shorten the next wait.
+    if waited.is_some() && !effects.contains(&Effect::Save) {
+        effects.insert(0, Effect::Save);
+    }
+    effects
+}
+
+fn answered(state: &mut State, outcome: Outcome, obstacle: Option<Obstacle>) -> Vec<Effect> {
     let armed = state.machine.armed();
     if let Some(obstacle) = obstacle.filter(|obstacle| armed == Some(&obstacle.version)) {
         return vec![Effect::Disarm(obstacle)];
@@ -40,13 +49,17 @@ pub(super) fn failed(state: &mut State, failure: Failure, unread: Option<Unread>
     }
     let armed = state.machine.armed().filter(|_| state.goal == Goal::Reboot);
     let (Some(version), Some(unread)) = (armed.cloned(), unread) else {
-        state.waits_since = None;
+        // A reboot that waits goes on waiting: this was asked for by someone else.
         return super::failed(state, failure);
     };
     let Unreachable::Wait { limit } = unread.then else {
         return stage::reboot(state);
     };
-    let since = *state.waits_since.get_or_insert(unread.at);
+    // A clock that was set back must not make it wait longer.
+    let since = state
+        .waits_since
+        .map_or(unread.at, |since| since.min(unread.at));
+    state.waits_since = Some(since);
     let reason = failure.reason;
     // Whatever reboots the machine takes what is armed: that must not wait for ever either.
     if unread.at.saturating_sub(since) >= limit {

@@ -15,7 +15,15 @@ pub(super) fn started(state: &mut State, facts: Facts) -> Vec<Effect> {
     if let Some(effects) = still_going_back(state) {
         return effects;
     }
-    let interrupted = matches!(state.phase, Phase::Staging { .. } | Phase::Staged { .. });
+    let interrupted = match state.phase {
+        Phase::Staging { .. } | Phase::Staged { .. } => true,
+        // The last look before the reboot that the operator asked for.
+        Phase::Checking => state.applies && state.machine.armed().is_some(),
+        _ => false,
+    };
+    if state.machine.armed().is_none() {
+        state.waits_since = None;
+    }
     settle(state);
     state.phase = rest(state);
     let mut effects = vec![Effect::Save];

@@ -76,6 +76,7 @@ pub(super) fn done(state: &mut State, step: Step, took: Took) -> Vec<Effect> {
 /// Reboot into the armed release, about which the repository was asked just now.
 pub(super) fn reboot(state: &mut State) -> Vec<Effect> {
     state.phase = settle::rest(state);
+    (state.waits_since, state.applies) = (None, false);
     let at = state.machine.at;
     if let Some(update) = &mut state.update {
         if update.reboots >= REBOOTS {

@@ -47,7 +47,16 @@ pub(super) async fn check(
     let stand = stand(&state.machine, &state.refused)?;
     let channel = channel(&repository, &config.channel).await?;
     let now = session.clock.now();
-    let chosen = fit::choose(&session.machine, &repository, &channel, (&stand, now)).await?;
+    let armed = state.machine.armed();
+    let taken_back = armed.and_then(|armed| fit::taken_back(&channel, (&stand, now), armed));
+    if let Some(obstacle) = taken_back {
+        // It is disarmed, and another check finds what there is instead.
+        let (reason, verdicts) = (obstacle.reason.clone(), Vec::new());
+        return Ok((Outcome::Nothing { reason, verdicts }, Some(obstacle)));
+    }
+    let armed = armed.and_then(|armed| armed.as_str().parse().ok());
+    let at = (&stand, now);
+    let chosen = fit::choose(&session.machine, &repository, &channel, at, armed.as_ref()).await?;
     let obstacle = fit::obstacle(&session.machine, &repository, &chosen, state).await?;
     let (decision, manifest) = (chosen.decision, chosen.manifest);
     let told = |verdict: &Verdict| told(verdict, &state.refused);

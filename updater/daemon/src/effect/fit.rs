@@ -22,6 +22,9 @@ const LOOKED_AT: usize = 8;
 /// No part of a release is larger, in bytes.
 const LARGEST: u64 = 1 << 40;
 
+/// Which errors say that a release cannot be taken, and not that the repository cannot be read.
+type PassedOver = fn(&acl_release::Error) -> bool;
+
 /// What is chosen.
 #[derive(Debug)]
 pub(super) struct Chosen {
@@ -36,6 +39,7 @@ pub(super) async fn choose(
     repository: &Repository,
     channel: &Channel,
     (stand, now): (&Stand, Timestamp),
+    armed: Option<&Version>,
 ) -> Result<Chosen, Error> {
     let mut unfit = BTreeMap::new();
     loop {
@@ -44,15 +48,22 @@ pub(super) async fn choose(
             let manifest = None;
             return Ok(Chosen { decision, manifest });
         };
-        if unfit.len() == LOOKED_AT {
+        // The armed release is looked at whatever the others are.
+        if unfit.len() == LOOKED_AT && armed != Some(&version) {
             let why = format!("{LOOKED_AT} newer ones do not fit either");
             let rest = channel.releases.iter().map(|offer| &offer.version);
-            let rest = rest.filter(|version| !unfit.contains_key(version));
+            let rest =
+                rest.filter(|version| !unfit.contains_key(version) && armed != Some(version));
             let rest: Vec<_> = rest.map(|version| (version.clone(), why.clone())).collect();
             unfit.extend(rest);
             continue;
         }
-        match fitting(machine, repository, &version).await? {
+        // A server without keys must not have the armed release disarmed.
+        let passed_over: PassedOver = match armed == Some(&version) {
+            true => acl_release::Error::is_publishers,
+            false => acl_release::Error::is_lacking,
+        };
+        match fitting(machine, repository, &version, passed_over).await? {
             Ok(manifest) => {
                 let manifest = Some(manifest);
                 return Ok(Chosen { decision, manifest });
@@ -60,6 +71,20 @@ pub(super) async fn choose(
             Err(why) => unfit.insert(version, why),
         };
     }
+}
+
+/// Why the armed release must not be booted, when the channel alone says it: that holds whatever else cannot be fetched.
+pub(super) fn taken_back(
+    channel: &Channel,
+    (stand, now): (&Stand, Timestamp),
+    armed: &acl_updater_core::Version,
+) -> Option<Obstacle> {
+    let version = armed.as_str().parse().ok()?;
+    let reason = choose::choose(stand, channel, now).obstacle(&version)?;
+    Some(Obstacle {
+        version: armed.clone(),
+        reason: bounds::text(&reason, bounds::VERDICT),
+    })
 }
 
 /// Why the armed release must not be booted, when there is a reason.
@@ -94,7 +119,14 @@ async fn replaced(
 ) -> Result<Option<String>, Error> {
     let manifest = match &chosen.manifest {
         Some(manifest) if manifest.version == *version => manifest.clone(),
-        _ => match fitting(machine, repository, version).await? {
+        _ => match fitting(
+            machine,
+            repository,
+            version,
+            acl_release::Error::is_publishers,
+        )
+        .await?
+        {
             Ok(manifest) => manifest,
             Err(why) => return Ok(Some(format!("{version} does not fit: {why}"))),
         },
@@ -110,6 +142,7 @@ async fn fitting(
     machine: &Machine,
     repository: &Repository,
     version: &Version,
+    passed_over: PassedOver,
 ) -> Result<Result<Manifest, String>, Error> {
     match repository.manifest(version, ARCH).await {
         Ok(manifest) => Ok(match misfit(machine, &manifest)? {
@@ -117,7 +150,7 @@ async fn fitting(
             Some(why) => Err(why),
         }),
         // The others are published no less for it.
-        Err(error) if error.is_lacking() => Ok(Err(acl_host::error::chain(&error))),
+        Err(error) if passed_over(&error) => Ok(Err(acl_host::error::chain(&error))),
         Err(source) => Err(Error::ReadRepository { source }),
     }
 }

@@ -11,6 +11,9 @@ use tracing::{info, warn};
 /// Between two questions.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long systemd may take for an answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// Ends when the time is synchronised, or after `limit`. A bus that does not answer is no answer.
 pub(crate) async fn synchronised(limit: Duration) {
     if limit.is_zero() {
@@ -49,7 +52,8 @@ where
 /// Whether the time is known to be synchronised.
 pub(crate) async fn is_synchronised() -> bool {
     let asked = async { Systemd::connect().await?.is_time_synchronised().await };
-    asked.await.unwrap_or(false)
+    let answer = tokio::time::timeout(ANSWER, asked).await;
+    answer.is_ok_and(|answer| answer.unwrap_or(false))
 }
 
 #[cfg(test)]
