@@ -16,7 +16,7 @@ const MOST: [(&str, f64); 6] = [
     ("acl-containers.service", 1.0),
     ("acl-go-back.service", 1.0),
     // Runs the operator's checks, which may look at the network and at /var.
-    ("acl-health.service", 2.5),
+    ("acl-health.service", 2.7),
     ("acl-network-clocks.service", 1.5),
     // Writes disks and speaks to servers.
     ("acl-updated.service", 2.5),
