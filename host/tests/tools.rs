@@ -237,7 +237,7 @@ fn a_server_is_asked_to_end() {
 fn endless_errors_take_no_memory() {
     let before = most_memory();
     let error =
-        sh("head -c 300000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo the end >&2; exit 3")
+        sh("head -c 800000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo the end >&2; exit 3")
             .run()
             .unwrap_err();
     let Error::RunTool { stderr, .. } = error else {
@@ -245,7 +245,8 @@ fn endless_errors_take_no_memory() {
     };
     assert_eq!(stderr, "the end");
     let grown = most_memory().saturating_sub(before);
-    assert!(grown < 64 * 1024, "{grown} KiB");
+    // Other tests run in this process, too.
+    assert!(grown < 400 * 1024, "{grown} KiB");
 }
 
 /// The most memory that this process has had, in KiB (proc_pid_status(5)).

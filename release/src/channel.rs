@@ -289,6 +289,15 @@ mod tests {
     }
 
     #[test]
+    fn a_withdrawal_that_cannot_be_understood_counts() {
+        let text = r#"{"schema":1,"name":"stable","releases":[
+            {"version":"4","starts":"2026-11-01T00:00:00Z"},
+            {"version":"4","starts":"2026-11-01T00:00:00Z","withdrawn":7}]}"#;
+        let channel = Channel::from(serde_json::from_str::<Reading>(text).unwrap());
+        assert_eq!(channel.releases, []);
+    }
+
+    #[test]
     fn no_more_of_what_cannot_be_understood_is_kept_than_is_told() {
         let entries = vec!["7"; 1000].join(",");
         let text = format!(r#"{{"schema":1,"name":"stable","releases":[{entries}]}}"#);

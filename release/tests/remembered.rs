@@ -51,6 +51,21 @@ async fn damaged_memory_is_an_error() {
     site.open("node").await.unwrap();
 }
 
+/// A root that is lost is noticed, also when the keys of the other roles are the same in the one before.
+#[tokio::test]
+async fn a_root_that_is_missing_is_an_error() {
+    let site = Site::new().await;
+    site.publisher().refresh(&[Renewal::Root]).unwrap();
+    site.open("node").await.unwrap();
+    std::fs::remove_file(kept(&site, "2.root.json")).unwrap();
+    let failed = error(site.open("node").await).to_string();
+    let expected = format!(
+        "what this node remembers of the repository is damaged, {}: the root that it was verified under is missing; ",
+        kept(&site, "timestamp.root-2.json").display()
+    );
+    assert!(failed.starts_with(&expected), "{failed}");
+}
+
 /// Only what is needed is remembered, however often the repository changes; what interrupted writes left goes.
 #[tokio::test]
 async fn what_is_remembered_does_not_grow() {

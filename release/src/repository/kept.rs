@@ -178,10 +178,8 @@ impl Kept {
     fn chain(&self) -> Result<Chain> {
         let chain = read_chain(&self.dir, &self.publisher)?;
         for kind in ["timestamp", "snapshot"] {
-            let online = self.online(kind)?.into_iter();
-            let lost = online
-                .filter(|(under, _)| chain.get(*under).is_none())
-                .next();
+            let mut online = self.online(kind)?.into_iter();
+            let lost = online.find(|(under, _)| chain.get(*under).is_none());
             if let Some((_, path)) = lost {
                 return Err(self.damaged(&path, "the root that it was verified under is missing"));
             }

@@ -587,7 +587,12 @@ fn waiting_ends_when_the_repository_answers_and_when_no_reboot_is_wanted_any_mor
     assert_eq!(state.waits_since, None);
 
     let only_arm = Event::Asked(Request::Automatic(Goal::Arm), machine);
-    let (state, effects) = step(waiting, only_arm);
+    // The clock asked for the reboot, not the operator.
+    let by_clock = State {
+        applies: false,
+        ..waiting
+    };
+    let (state, effects) = step(by_clock, only_arm);
     assert_eq!(effects, [Effect::Save, Effect::Check]);
     let (state, effects) = step(state, unread(then, 100));
     assert_eq!(effects, [Effect::Save]);

@@ -89,6 +89,29 @@ fn a_release_that_was_published_anew_with_other_content_is_disarmed() {
 }
 
 #[test]
+fn a_server_that_loses_the_manifest_of_the_armed_release_disarms_nothing() {
+    let site = Site::new();
+    let node = armed(&site);
+    std::fs::remove_dir_all(site.repository().join("targets/releases/2")).unwrap();
+    let ran = node.once();
+    assert_eq!(ran.code, Some(5), "{}", ran.log);
+    assert_eq!(node.entries(), ["acl_1.efi", "acl_2+3.efi"]);
+}
+
+#[test]
+fn many_newer_releases_that_do_not_fit_disarm_nothing() {
+    let site = Site::new();
+    let node = armed(&site);
+    site.forge_channel(|channel| {
+        let releases = channel["releases"].as_array_mut().unwrap();
+        releases.extend((10..30).map(|number| Site::entry(&number.to_string())));
+    });
+    let ran = node.once();
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert_eq!(node.entries(), ["acl_1.efi", "acl_2+3.efi"]);
+}
+
+#[test]
 fn a_release_that_was_published_anew_while_it_was_written_is_not_armed() {
     let site = Site::new();
     site.publish("2");
