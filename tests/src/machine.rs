@@ -194,7 +194,7 @@ impl Machine {
     /// # Errors
     /// As [`Self::wait_for_boot`].
     pub fn reboot(&mut self, limit: Duration) -> Result<()> {
-        self.ask("systemctl reboot --no-block")?;
+        self.shell.send("systemctl reboot --no-block")?;
         self.wait_for_boot(limit)
     }
 
@@ -203,7 +203,7 @@ impl Machine {
     /// # Errors
     /// With the end of the console, when it stays on.
     pub fn shut_down(mut self) -> Result<()> {
-        self.ask("systemctl poweroff --no-block")?;
+        self.shell.send("systemctl poweroff --no-block")?;
         match self.qemu.wait(SHUTDOWN)? {
             Some(_) => {
                 self.discard.0 = None;

@@ -94,9 +94,8 @@ impl Shell {
             bail!("the machine was not waited for before `{command}`");
         };
         let from = self.transcript.len().max(boot.begins);
-        self.commands += 1;
-        let id = self.commands;
-        writeln!(self.writer, "{id} {}", STANDARD.encode(command))?;
+        let boot = boot.id.clone();
+        let id = self.send(command)?;
         let (begin, end) = (
             format!("acl-shell begin {id}"),
             format!("acl-shell end {id} "),
@@ -104,7 +103,7 @@ impl Shell {
         let mut rebooted = false;
         let mut status = None;
         let answer = self.transcript.wait(from, timeout, |text| {
-            rebooted = boot_id(text).is_some_and(|id| id != boot.id);
+            rebooted = boot_id(text).is_some_and(|id| id != boot);
             status = text.strip_prefix(&end).and_then(|code| code.parse().ok());
             rebooted || status.is_some()
         });
@@ -123,6 +122,17 @@ impl Shell {
             status,
             text: text.join("\n").trim_end().to_owned(),
         })
+    }
+
+    /// Sends `command` and waits for no answer: one that ends the boot may end the shell before its answer is out. Gives its number.
+    ///
+    /// # Errors
+    /// When the machine is gone already.
+    pub fn send(&mut self, command: &str) -> Result<u64> {
+        self.commands += 1;
+        let id = self.commands;
+        writeln!(self.writer, "{id} {}", STANDARD.encode(command))?;
+        Ok(id)
     }
 }
 
@@ -184,6 +194,15 @@ mod tests {
             shell.run("true", SOON).unwrap_err().to_string(),
             "the machine rebooted while it ran `true`"
         );
+        shell.wait_for_boot(SOON).unwrap();
+        assert_eq!(shell.boot.unwrap().id, "second");
+    }
+
+    #[test]
+    fn a_command_may_take_its_answer_with_it() {
+        let (mut shell, far, _directory) = shell();
+        machine(far, "acl-shell begin 1\nacl-shell ready second\n");
+        shell.send("true").unwrap();
         shell.wait_for_boot(SOON).unwrap();
         assert_eq!(shell.boot.unwrap().id, "second");
     }
