@@ -151,7 +151,7 @@ pub enum Error {
     #[error("cannot take {place} of the merged config")]
     Named { place: String, source: Box<Error> },
     #[error("cannot use the proxy {url}: {problem}")]
-    Proxy { url: String, problem: &'static str },
+    Proxy { url: String, problem: String },
     #[error("cannot set up TLS")]
     Tls { source: rustls::Error },
     #[error("cannot set up the HTTP client")]
@@ -249,14 +249,6 @@ pub enum Error {
         id: u32,
         taken: String,
     },
-    #[error(
-        "the group {name} has the id {found} already, not {wanted}: leave gid out, or give that one"
-    )]
-    OtherId {
-        name: String,
-        found: String,
-        wanted: u32,
-    },
     #[error("there is no free {kind} id from {from} to {to} for {name}: give one")]
     NoFreeId {
         kind: &'static str,
@@ -290,11 +282,11 @@ pub enum Error {
         "there is no platform {name:?}; known are {known}: correct ignition.platform.id= or --platform"
     )]
     Platform { name: String, known: String },
-    #[error("{argument}={value} on the kernel command line is no URL")]
+    #[error("{argument}={value} on the kernel command line is not an address: {problem}")]
     ArgumentUrl {
         argument: &'static str,
         value: String,
-        source: url::ParseError,
+        problem: String,
     },
     #[error(
         "{given}= stands on the kernel command line without {missing}=: give both, the label of a filesystem and the path \
@@ -366,6 +358,8 @@ pub enum Error {
         dev: PathBuf,
         waited: std::time::Duration,
     },
+    #[error("cannot read the disc in {}; attach the provisioning medium once more, or make the machine anew", drive.display())]
+    ReadMedium { drive: PathBuf, source: io::Error },
     #[error("cannot mount the disc in {} ({filesystem}, with options ro,nosuid,nodev,noexec); udf and isofs must be among \
              the initrd's modules", drive.display())]
     MountMedium {
@@ -490,7 +484,6 @@ impl Error {
             | Self::AccountField { .. }
             | Self::AccountPath { .. }
             | Self::IdTaken { .. }
-            | Self::OtherId { .. }
             | Self::NoFreeId { .. }
             | Self::FindGroup { .. }
             | Self::UserGroupExists { .. }
@@ -520,6 +513,7 @@ impl Error {
             | Self::AzureConnect { .. }
             | Self::NoMedium { .. }
             | Self::NoLabel { .. }
+            | Self::ReadMedium { .. }
             | Self::MountMedium { .. } => Who::Environment,
             Self::AzureStatus { .. }
             | Self::AzureAnswer { .. }

@@ -32,7 +32,7 @@ use source::Source;
 use tls::Authority;
 
 pub(crate) use given::look as look_at_data;
-pub(crate) use source::{check_scheme, is_data, short};
+pub(crate) use source::{address, check_scheme, is_data, short};
 pub use tries::Patience;
 
 /// The target of log lines that people at the console are to see at once, while a stage still runs.

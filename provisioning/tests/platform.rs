@@ -137,11 +137,12 @@ fn wrong_kernel_arguments() {
         ),
         (
             "ignition.config.url=host/config.ign",
-            "ignition.config.url=host/config.ign on the kernel command line is no URL: relative URL without a base",
+            "ignition.config.url=host/config.ign on the kernel command line is not an address: it has \
+             no scheme; begin it with one, such as https://",
         ),
         (
             "ignition.config.url=http://[::1/",
-            "ignition.config.url=http://[::1/ on the kernel command line is no URL: invalid IPv6 address",
+            "ignition.config.url=http://[::1/ on the kernel command line is not an address: invalid IPv6 address",
         ),
     ];
     for (text, expected) in cases {
@@ -287,11 +288,17 @@ async fn only_azure_says_something_and_wants_to_hear() {
         said.starts_with("cannot reach http://127.0.0.1:9/metadata/instance?"),
         "{said}"
     );
-    assert!(
-        Platform::Azure
+    let said = chain(
+        &Platform::Azure
             .report(&machine, &Outcome::Ready)
             .await
-            .is_err()
+            .unwrap_err(),
+    );
+    assert!(
+        said.starts_with(
+            "cannot reach http://127.0.0.1:9/?comp=versions; check the machine's network"
+        ),
+        "{said}"
     );
 }
 

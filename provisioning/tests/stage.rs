@@ -113,3 +113,15 @@ fn flags_are_ignitions() {
         assert!(directory.path().join("cache").exists(), "{flags:?}");
     }
 }
+
+/// Not in the words of the library that reads it.
+#[test]
+fn a_wrong_time_limit_is_told_with_an_example() {
+    let stage = Tools::host()
+        .command(Tool::Own(PathBuf::from(PROGRAM)))
+        .args(["-stage", "fetch", "-fetch-timeout", "7d"]);
+    let said = acl_host::error::chain(&stage.run().unwrap_err());
+    let expected = "invalid value '7d' for '--fetch-timeout <FETCH_TIMEOUT>': it is not a duration; write a number and \
+                    its unit, such as 90s, 5m or 1h30m; 0 is without end";
+    assert!(said.contains(expected), "{said}");
+}

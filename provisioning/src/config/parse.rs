@@ -105,10 +105,8 @@ fn typed(value: Value, version: Version, findings: &mut Findings) -> Option<spec
     check::version::check(&written, version, findings);
     translate(written, version)
         .map_err(|error| {
-            findings.error(
-                Path::root(),
-                format!("cannot be read as 3.6.0: {}", expected(&error.to_string())),
-            )
+            let message = expected(&error.inner().to_string());
+            findings.error(steps(error.path()), message);
         })
         .ok()
 }

@@ -1,9 +1,9 @@
 //! From the version that a config is written in to the newest.
 //!
 //! Every 3.x version reads as the next one: what was there kept its name and its meaning. One exception: before 3.6 the
-//! special mode bits mean nothing and are dropped (Ignition 2.22: they exist from 3.6 on).
+//! special mode bits mean nothing and are dropped (Ignition 2.22: they exist from 3.6 on). What only an older version takes,
+//! such as null in `noProxy` before 3.4, is an error at its place.
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Version, spec};
@@ -17,7 +17,7 @@ pub(super) const SPECIAL_MODES: u8 = 6;
 pub(super) fn translate(
     mut written: Value,
     version: Version,
-) -> Result<spec::Config, serde_json::Error> {
+) -> Result<spec::Config, serde_path_to_error::Error<serde_json::Error>> {
     if let Some(text) = written.pointer_mut("/ignition/version") {
         *text = Value::String(Version::NEWEST.to_string());
     }
@@ -26,7 +26,7 @@ pub(super) fn translate(
             drop_special_bits(written.pointer_mut(list));
         }
     }
-    read(written)
+    serde_path_to_error::deserialize(written)
 }
 
 fn drop_special_bits(list: Option<&mut Value>) {
@@ -37,8 +37,4 @@ fn drop_special_bits(list: Option<&mut Value>) {
             *mode = (bits & PLAIN_MODE).into();
         }
     }
-}
-
-fn read<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
-    serde_json::from_value(value)
 }

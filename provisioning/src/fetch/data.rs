@@ -204,7 +204,7 @@ impl Head<'_> {
             match self.next() {
                 Some(b'"') => break,
                 Some(b'\\') => self.at += 2,
-                Some(byte) if byte.is_ascii() => self.at += 1,
+                Some(byte) if byte.is_ascii() && !byte.is_ascii_control() => self.at += 1,
                 _ => return Err(refuse(self.text, start, "the quoted value does not end")),
             }
         }
@@ -318,6 +318,8 @@ mod tests {
             ("data:;a=\"b,x", 8, "the quoted value does not end"),
             ("data:;a=\"b\\\",x", 8, "the quoted value does not end"),
             ("data:;a=\"b\"c,x", 11, comma),
+            // Go's `url.Parse` refuses control characters.
+            ("data:;a=\"b\n\",x", 8, "the quoted value does not end"),
             ("data:,%", 6, percent),
             ("data:,ab%2", 8, percent),
             ("data:,%zz", 6, percent),

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-use super::source::short;
+use super::source::{self, short};
 use crate::config::spec;
 use crate::{Error, Result};
 
@@ -82,14 +82,16 @@ fn address(text: Option<&str>) -> Result<Option<Url>> {
         problem,
     };
     let whole = if text.contains("://") {
-        Url::parse(text)
+        source::address(text)
     } else {
-        Url::parse(&format!("http://{text}"))
+        source::address(&format!("http://{text}"))
     };
-    let url = whole.map_err(|_parse| refuse("it is not an address"))?;
+    let url = whole.map_err(|problem| refuse(format!("it is not an address: {problem}")))?;
     match url.scheme() {
         "http" | "https" => Ok(Some(url)),
-        _ => Err(refuse("only http and https proxies are supported")),
+        _ => Err(refuse(
+            "only http and https proxies are supported".to_owned(),
+        )),
     }
 }
 
@@ -222,8 +224,14 @@ mod tests {
     fn proxies_that_are_refused() {
         for (text, problem) in [
             ("socks5://a:1", "only http and https proxies are supported"),
-            ("http://", "it is not an address"),
-            ("a b", "it is not an address"),
+            (
+                "http://",
+                "it is not an address: it names no host after its scheme",
+            ),
+            (
+                "a b",
+                "it is not an address: invalid international domain name",
+            ),
         ] {
             let told = proxy(Some(text), None, &[]).unwrap_err().to_string();
             assert_eq!(told, format!("cannot use the proxy {text}: {problem}"));

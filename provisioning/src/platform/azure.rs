@@ -29,7 +29,7 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::Base64`], [`Error::TooLarge`]; of IMDS, when there is no custom data, [`Error::AzureConnect`],
 /// [`Error::AzureStatus`], [`Error::AzureAnswer`]; of the medium, when there is no user data, [`Error::NoMedium`],
-/// [`Error::MountMedium`], [`Error::OvfEnv`], [`Error::Host`].
+/// [`Error::ReadMedium`], [`Error::MountMedium`], [`Error::OvfEnv`], [`Error::Host`].
 pub async fn config(machine: &Machine) -> Result<Found> {
     let user_data = imds::user_data(machine).await;
     let unanswered = match user_data {

@@ -5,6 +5,7 @@ use url::Url;
 
 use super::Platform;
 use super::labelled::Labelled;
+use crate::fetch::address;
 use crate::{Error, Result};
 
 const PLATFORM: &str = "ignition.platform.id";
@@ -79,9 +80,9 @@ fn labelled(label: &str, path: &str) -> Result<Labelled> {
 }
 
 fn parse_url(value: &str) -> Result<Url> {
-    Url::parse(value).map_err(|source| Error::ArgumentUrl {
+    address(value).map_err(|problem| Error::ArgumentUrl {
         argument: CONFIG_URL,
         value: value.to_owned(),
-        source,
+        problem,
     })
 }

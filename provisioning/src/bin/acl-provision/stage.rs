@@ -100,12 +100,17 @@ fn duration(text: &str) -> Result<Duration, String> {
     if matches!(text, "0" | "+0" | "-0") {
         return Ok(Duration::ZERO);
     }
-    let duration: jiff::SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
+    let duration: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_own_words: jiff::Error| NO_DURATION.to_owned())?;
     match duration.is_negative() {
         true => Ok(Duration::ZERO),
         false => Ok(duration.unsigned_abs()),
     }
 }
+
+const NO_DURATION: &str =
+    "it is not a duration; write a number and its unit, such as 90s, 5m or 1h30m; 0 is without end";
 
 /// A truth value as Go reads it (`strconv.ParseBool`).
 fn truth(text: &str) -> Result<bool, String> {
@@ -118,7 +123,7 @@ fn truth(text: &str) -> Result<bool, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, duration, truth};
+    use super::{Duration, NO_DURATION, duration, truth};
 
     #[test]
     fn values_are_gos() {
@@ -137,6 +142,9 @@ mod tests {
         }
         for text in ["0", "f", "F", "false", "FALSE", "False"] {
             assert_eq!(truth(text), Ok(false), "{text}");
+        }
+        for text in ["", "5", "m", "7d", "5 parsecs", "-"] {
+            assert_eq!(duration(text), Err(NO_DURATION.to_owned()), "{text}");
         }
         assert_eq!(truth("yes"), Err("it is true or false".to_owned()));
     }

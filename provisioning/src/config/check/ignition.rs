@@ -1,11 +1,9 @@
 //! The section `ignition`: where more of the config comes from, and how it is fetched.
 
-use url::Url;
-
 use super::{each, resource, said, twice};
 use crate::config::report::Findings;
 use crate::config::{Path, spec};
-use crate::fetch::short;
+use crate::fetch::{address, short};
 
 pub(super) fn check(section: &spec::Ignition, path: &Path, findings: &mut Findings) {
     if let Some(config) = &section.config {
@@ -74,7 +72,7 @@ fn check_proxy(proxy: &spec::Proxy, path: &Path, findings: &mut Findings) {
         let Some(text) = text else {
             continue;
         };
-        let url = Url::parse(text).ok();
+        let url = address(text).ok();
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
         let Some(url) = url else {
             let message = format!(

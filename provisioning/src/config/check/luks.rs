@@ -1,11 +1,11 @@
 //! Encrypted volumes and what unlocks them.
 
 use serde_json::Value;
-use url::Url;
 
 use super::{all, each, path, resource, said, twice};
 use crate::config::report::Findings;
 use crate::config::{Path, clevis, spec};
+use crate::fetch::address;
 
 /// LUKS 2, header: the bytes of a label.
 const MOST_LABEL_BYTES: usize = 47;
@@ -136,7 +136,7 @@ fn check_custom(custom: &spec::ClevisCustom, at: &Path, others: bool, findings: 
 }
 
 fn check_tang(tang: &spec::Tang, at: &Path, findings: &mut Findings) {
-    let url = said(tang.url.as_ref()).map(Url::parse);
+    let url = said(tang.url.as_ref()).map(|url| address(url));
     if !url.is_some_and(|url| url.is_ok_and(|url| matches!(url.scheme(), "http" | "https"))) {
         findings.error(
             at.field("url"),

@@ -6,7 +6,7 @@ use super::{each, said, twice};
 use crate::Error;
 use crate::config::report::Findings;
 use crate::config::{Path, spec};
-use crate::fetch::{is_data, look_at_data, short};
+use crate::fetch::{address, is_data, look_at_data, short};
 
 /// The schemes of Ignition's spec that ACL fetches.
 const FETCHED: &[&str] = &["http", "https", "data", "file"];
@@ -46,26 +46,29 @@ pub(super) fn check_required(resource: &spec::Resource, path: &Path, findings: &
 }
 
 fn check_source(source: &str, path: &Path, findings: &mut Findings) {
-    let url = match Url::parse(source) {
+    // Before anything else: white space hides the scheme from `is_data`.
+    if Url::parse(source).is_ok_and(|url| url.scheme() == "data") {
+        let message = "a data: URL has no white space before it or in its scheme; leave it out";
+        return findings.error(path.clone(), message);
+    }
+    let url = match address(source) {
         Ok(url) => url,
-        Err(error) => {
-            return findings.error(
-                path.clone(),
-                format!("{:?} is not a URL: {error}", short(source)),
-            );
+        Err(problem) => {
+            let message = format!("{:?} is not an address: {problem}", short(source));
+            return findings.error(path.clone(), message);
         }
     };
     let scheme = url.scheme();
     if NOT_FETCHED.contains(&scheme) {
+        if let Some(problem) = wrong_object(&url) {
+            return findings.error(path.clone(), problem);
+        }
         let message = format!(
             "ACL does not fetch {scheme}: addresses; give an https: address, such as a signed one"
         );
         findings.warning(path.clone(), message);
     } else if !FETCHED.contains(&scheme) {
         let message = format!("the scheme {scheme:?} is not known; use https, http, data or file");
-        findings.error(path.clone(), message);
-    } else if scheme == "data" {
-        let message = "a data: URL has no white space before it or in its scheme; leave it out";
         findings.error(path.clone(), message);
     } else if scheme == "file" && url.to_file_path().is_err() {
         let message = "a file is named as file:///path, on the machine itself";
@@ -76,6 +79,35 @@ fn check_source(source: &str, path: &Path, findings: &mut Findings) {
         let message = "a name and password in the address can be read by every process; send a header instead";
         findings.warning(path.clone(), message);
     }
+}
+
+/// What Ignition refuses in an address of an S3 object, though ACL fetches none.
+fn wrong_object(url: &Url) -> Option<&'static str> {
+    if !matches!(url.scheme(), "s3" | "arn") {
+        return None;
+    }
+    let mut pairs = url.query_pairs();
+    let version = pairs.find(|(key, _)| key == "versionId");
+    if version.is_some_and(|(_, version)| version.is_empty()) {
+        return Some("versionId= needs a version; give one, or leave it out");
+    }
+    let is_arn = url.scheme() == "arn";
+    (is_arn && !names_object(url.path()))
+        .then_some("not the address of an S3 object; its form is arn:aws:s3:::BUCKET/OBJECT")
+}
+
+/// What follows `arn:`: partition, service, region, account and resource, which is `BUCKET/OBJECT` or
+/// `accesspoint/NAME/OBJECT`.
+fn names_object(path: &str) -> bool {
+    let parts: Vec<&str> = path.splitn(5, ':').collect();
+    let [_, "s3", _, _, resource] = parts.as_slice() else {
+        return false;
+    };
+    let fewest = match resource.starts_with("accesspoint/") {
+        true => 2,
+        false => 1,
+    };
+    path.matches('/').count() >= fewest
 }
 
 /// What is in the config itself is unpacked here, as it is where it is needed (after disks were written).
@@ -171,8 +203,12 @@ fn check_headers(
             let message = "not the name of a header: it has no space and no colon, and what comes after that is the value";
             findings.error(path.field("name"), message);
         }
-        let value = header.value.as_deref().unwrap_or_default();
-        if http::HeaderValue::try_from(value).is_err() {
+        let value = header.value.as_deref();
+        if value == Some("") {
+            let message = "a header has a value; give it, or leave the key out to take away the header of a config above";
+            findings.error(path.field("value"), message);
+        }
+        if value.is_some_and(|value| http::HeaderValue::try_from(value).is_err()) {
             findings.error(
                 path.field("value"),
                 "the value of a header has no control characters and no line ends",

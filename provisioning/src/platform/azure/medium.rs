@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use acl_host::error::chain;
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::ovf;
@@ -21,7 +22,7 @@ use crate::{Error, Result};
 /// waiting for it.
 ///
 /// # Errors
-/// [`Error::MountMedium`] when there is a disc that cannot be mounted; those of `read`.
+/// [`Error::ReadMedium`] and [`Error::MountMedium`] when there is a disc that cannot be read or mounted; those of `read`.
 pub(super) async fn with<T>(
     machine: &Machine,
     read: impl Fn(&Path, &str) -> Result<T>,
@@ -85,9 +86,13 @@ fn with_medium<T>(
     directory: &Path,
     read: impl Fn(&Path, &str) -> Result<T>,
 ) -> Result<Option<T>> {
-    // An empty drive cannot be opened, or not be read.
-    let Ok(filesystems) = File::open(drive).and_then(filesystem::recognise) else {
-        return Ok(None);
+    let filesystems = match File::open(drive).and_then(filesystem::recognise) {
+        Ok(filesystems) => filesystems,
+        Err(error) if is_empty(&error) => return Ok(None),
+        Err(source) => {
+            let drive = drive.to_owned();
+            return Err(Error::ReadMedium { drive, source });
+        }
     };
     let Some(mounted) = Mounted::new(drive, directory, &filesystems)? else {
         return Ok(None);
@@ -96,6 +101,14 @@ fn with_medium<T>(
         return Ok(None);
     }
     read(&mounted.directory, &drive.display().to_string()).map(Some)
+}
+
+/// Whether a drive has no disc in it, or has gone since it was listed. Everything else is a disc that cannot be read.
+fn is_empty(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| {
+        [Errno::NOMEDIUM, Errno::NXIO, Errno::NODEV, Errno::NOENT].contains(&errno)
+    })
 }
 
 fn is_ours(directory: &Path) -> Result<bool> {
@@ -160,7 +173,9 @@ mod tests {
 
     use acl_host::{Tool, Tools};
 
-    use super::Mounted;
+    use rustix::io::Errno;
+
+    use super::{Mounted, is_empty, with_medium};
 
     /// The options of the mount at `directory`; none where nothing is mounted.
     fn options(directory: &Path) -> Option<String> {
@@ -183,6 +198,31 @@ mod tests {
         let said = String::from_utf8(command.run().unwrap()).unwrap();
         assert!(said.contains("1 passed"), "{said}");
         false
+    }
+
+    /// Of a machine with a damaged disc nobody must be told that it has none.
+    #[test]
+    fn a_disc_that_cannot_be_read_is_not_an_empty_drive() {
+        for errno in [Errno::NOMEDIUM, Errno::NXIO, Errno::NODEV, Errno::NOENT] {
+            assert!(is_empty(&errno.into()), "{errno}");
+        }
+        for errno in [Errno::IO, Errno::ACCESS, Errno::ISDIR, Errno::NOMEM] {
+            assert!(!is_empty(&errno.into()), "{errno}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let read = |drive: &Path| {
+            let medium = dir.path().join("medium");
+            with_medium(drive, &medium, |_, _| Ok(())).map_err(|error| error.to_string())
+        };
+        // A directory can be opened, and not be read.
+        let drive = dir.path().join("sr0");
+        std::fs::create_dir(&drive).unwrap();
+        let problem = format!(
+            "cannot read the disc in {}; attach the provisioning medium once more, or make the machine anew",
+            drive.display()
+        );
+        assert_eq!(read(&drive), Err(problem));
+        assert_eq!(read(&dir.path().join("sr1")), Ok(None));
     }
 
     /// With a file system that needs no disc.
