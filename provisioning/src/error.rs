@@ -72,7 +72,7 @@ pub enum Error {
     },
     #[error("cannot reach the server of {url}; check its address and the network")]
     ServerUnreachable { url: String, source: reqwest::Error },
-    #[error("the server of {url} is not who it should be: {problem}")]
+    #[error("the server of {url} cannot be trusted: {problem}")]
     ServerCertificate {
         url: String,
         problem: String,
@@ -80,11 +80,11 @@ pub enum Error {
         source: Option<reqwest::Error>,
     },
     #[error(
-        "cannot check who the server of {url} is: there are no certificate authorities here; name them in ignition.security.tls.certificateAuthorities"
+        "cannot check the certificate of the server of {url}: this system has no certificate authorities; name the server's in ignition.security.tls.certificateAuthorities"
     )]
     NoAuthorities { url: String },
     #[error(
-        "the server of {url} sent no headers within {}; ignition.timeouts.httpResponseHeaders says how long to wait",
+        "the server of {url} sent no headers within {}; set ignition.timeouts.httpResponseHeaders to wait longer",
         seconds(*limit)
     )]
     HeadersTimeout {
@@ -115,7 +115,7 @@ pub enum Error {
     #[error("{url} was redirected {limit} times; check for a loop")]
     Redirects { url: String, limit: usize },
     #[error(
-        "{url} could not be fetched within {}; ignition.timeouts.httpTotal or -fetch-timeout say how long to try",
+        "{url} could not be fetched within {}; set ignition.timeouts.httpTotal or -fetch-timeout to try longer",
         seconds(*limit)
     )]
     FetchTimeout {
@@ -127,7 +127,9 @@ pub enum Error {
     Decompress { url: String, source: std::io::Error },
     #[error("{url} is longer than {limit} bytes")]
     TooLong { url: String, limit: u64 },
-    #[error("{url} is not what the config expects: its {algorithm} is {found}, not {expected}")]
+    #[error(
+        "{url} is not what the config expects: its {algorithm} is {found}, not {expected}; correct the hash in the config, or the contents"
+    )]
     Verify {
         url: String,
         algorithm: &'static str,
@@ -140,15 +142,15 @@ pub enum Error {
         dir: std::path::PathBuf,
         source: std::io::Error,
     },
-    #[error("cannot write the bytes of {url} to where they belong")]
+    #[error("cannot write the bytes of {url} to their file")]
     Deliver { url: String, source: std::io::Error },
     #[error("cannot use the certificate authorities in {url}: {problem}")]
     Authority { url: String, problem: String },
     #[error(
-        "cannot take ignition.security.tls.certificateAuthorities.{number}, which names a certificate authority"
+        "cannot use the certificate authority that ignition.security.tls.certificateAuthorities.{number} names"
     )]
     NamedAuthority { number: usize, source: Box<Error> },
-    #[error("cannot take {place} of the merged config")]
+    #[error("cannot use {place} of the merged config")]
     Named { place: String, source: Box<Error> },
     #[error("cannot use the proxy {url}: {problem}")]
     Proxy { url: String, problem: String },
@@ -161,19 +163,19 @@ pub enum Error {
     Offline { url: String },
 
     // Resolving references between configs
-    #[error("cannot take in the config at {place}, which {chain} names")]
+    #[error("cannot include the config at {place}, which {chain} names")]
     Reference {
         place: String,
         chain: String,
         source: Box<Error>,
     },
-    #[error("{place} names no source")]
+    #[error("{place} names no source; give one, or leave it out")]
     NoReference { place: String },
-    #[error("configs name each other in a circle: {chain}")]
+    #[error("configs name each other in a circle: {chain}; take one of the references out")]
     ReferenceCycle { chain: String },
-    #[error("configs name each other over more than {limit} steps: {chain}")]
+    #[error("configs name each other over more than {limit} steps: {chain}; merge some of them")]
     ReferenceDepth { chain: String, limit: usize },
-    #[error("more than {limit} configs are named; the last by {chain}")]
+    #[error("more than {limit} configs are named, the last by {chain}; merge some of them")]
     ReferenceCount { chain: String, limit: usize },
 
     // Files, root
@@ -209,7 +211,7 @@ pub enum Error {
     },
     #[error("cannot create the hard link {}: its target {} does not exist", path.display(), target.display())]
     NoTarget { path: PathBuf, target: PathBuf },
-    #[error("cannot create the hard link {}: something else than its target {} is there already; set overwrite, or choose another path", path.display(), target.display())]
+    #[error("cannot create the hard link {}: something other than its target {} is there already; set overwrite, or choose another path", path.display(), target.display())]
     OtherFile { path: PathBuf, target: PathBuf },
     #[error("{} and {} are both {} when links are followed: keep one of them", first.display(), second.display(), place.display())]
     SamePlace {
@@ -217,7 +219,7 @@ pub enum Error {
         second: PathBuf,
         place: PathBuf,
     },
-    #[error("{} shall belong to the {kind} '{name}', which is not in {table} of the new root: create it in passwd.{kind}s, or give its id", path.display())]
+    #[error("cannot give {} to the {kind} '{name}', which is not in {table} of the new root; create it in passwd.{kind}s, or give its id", path.display())]
     FindOwner {
         path: PathBuf,
         kind: &'static str,
@@ -257,7 +259,7 @@ pub enum Error {
         to: u32,
     },
     #[error(
-        "the user {user} shall be in the group '{group}', which is not in /etc/group of the new root: create it in passwd.groups"
+        "cannot put the user {user} into the group '{group}', which is not in /etc/group of the new root; create it in passwd.groups"
     )]
     FindGroup { user: String, group: String },
     #[error(
@@ -289,7 +291,7 @@ pub enum Error {
         problem: String,
     },
     #[error(
-        "{given}= stands on the kernel command line without {missing}=: give both, the label of a filesystem and the path \
+        "{given}= is on the kernel command line without {missing}=: give both, the label of a filesystem and the path \
          of a config on it"
     )]
     ArgumentPair {
@@ -313,7 +315,7 @@ pub enum Error {
     NoConfigOnDevice { device: PathBuf, path: String },
     #[error("-root is empty, and the stage {stage} needs the root of the system that is made")]
     NoRoot { stage: crate::stage::Stage },
-    #[error("{text} is no URL")]
+    #[error("the built-in address {text} is not a URL")]
     BaseAddress {
         text: String,
         source: url::ParseError,
@@ -327,7 +329,7 @@ pub enum Error {
         place: String,
         source: base64::DecodeError,
     },
-    #[error("the system gives no random bytes")]
+    #[error("the kernel gives no random bytes")]
     Random { source: ring::error::Unspecified },
 
     // Azure
@@ -371,7 +373,9 @@ pub enum Error {
     OvfEnv { place: String, what: String },
 
     // Disks
-    #[error("the device {name} did not appear within {seconds} s")]
+    #[error(
+        "the device {name} did not appear within {seconds} s; check its name in the config, and that the machine has it"
+    )]
     Device {
         name: String,
         seconds: u64,

@@ -114,6 +114,55 @@ fn files_get_their_names_when_they_are_on_the_disk() {
     );
 }
 
+/// What has no bytes of its own is on the disk with its name: directories, links, what is removed or gets another name.
+#[test]
+fn names_without_bytes_are_on_the_disk_too() {
+    let boot = FirstBoot::new(
+        r#"{"ignition": {"version": "3.4.0"},
+        "passwd": {"users": [{"name": "core", "homeDir": "/home/new"}]},
+        "storage": {
+            "directories": [{"path": "/etc/d", "overwrite": true}],
+            "files": [{"path": "/etc/a", "contents": {"source": "data:,a"}}],
+            "links": [{"path": "/etc/h", "target": "/etc/a", "hard": true}, {"path": "/etc/l", "target": "a"}]}}"#,
+    );
+    write(
+        boot.at("root/etc/passwd"),
+        "root:x:0:0::/:/bin/sh\ncore:x:1000:1000::/home/old:/bin/sh\n",
+    );
+    write(boot.at("root/etc/d"), "a file in the way");
+    write(boot.at("root/home/old/kept"), "");
+    for stage in ["fetch", "disks", "mount"] {
+        boot.stage(stage);
+    }
+    let calls = boot.stage("files");
+    let is_ours = |call: &&String| call.contains("root/etc") || call.contains("root/home");
+    let ours: Vec<&String> = calls.iter().filter(is_ours).collect();
+    assert_eq!(
+        ours,
+        [
+            // The home moves: the directory that it is in now, and the one that it was in.
+            "root/home: old -> new",
+            "fsync root/home",
+            "fsync root/home",
+            "fsync root/etc/.passwd.acl-new",
+            "root/etc: .passwd.acl-new -> passwd",
+            "fsync root/etc",
+            // The file goes that is in the way of the directory.
+            "fsync root/etc",
+            "fsync root/etc/.d.acl-new",
+            "root/etc: .d.acl-new -> d",
+            "fsync root/etc",
+            "root/etc: .l.acl-new -> l",
+            "fsync root/etc",
+            // A hard link needs the name of its target.
+            "syncfs root/etc/.a.acl-new",
+            "root/etc: .a.acl-new -> a",
+            "root/etc: .h.acl-new -> h",
+            "fsync root/etc",
+        ]
+    );
+}
+
 #[test]
 fn the_record_comes_last_and_after_everything_is_durable() {
     let boot = FirstBoot::new(CONFIG);

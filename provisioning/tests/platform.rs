@@ -319,14 +319,14 @@ fn a_config_on_a_device_by_its_label() {
         (
             "ignition.config.device=CONFIG".to_owned(),
             Err(
-                "ignition.config.device= stands on the kernel command line without ignition.config.path=: give both, the \
+                "ignition.config.device= is on the kernel command line without ignition.config.path=: give both, the \
                  label of a filesystem and the path of a config on it",
             ),
         ),
         (
             "ignition.config.path=/a".to_owned(),
             Err(
-                "ignition.config.path= stands on the kernel command line without ignition.config.device=: give both, the \
+                "ignition.config.path= is on the kernel command line without ignition.config.device=: give both, the \
                  label of a filesystem and the path of a config on it",
             ),
         ),

@@ -193,31 +193,31 @@ async fn wrong_ones_are_told_with_the_way_to_them() {
     for (config, expected) in [
         (
             user("root", merging(&["/good", "/deep"], &base)),
-            format!("cannot take in the config at ignition.config.merge.0 ({base}/missing), which user.ign → ignition.config.merge.1 ({base}/deep) names: the server answers 404 Not Found for {base}/missing"),
+            format!("cannot include the config at ignition.config.merge.0 ({base}/missing), which user.ign → ignition.config.merge.1 ({base}/deep) names: the server answers 404 Not Found for {base}/missing"),
         ),
         (
             verified(&wrong),
-            format!("cannot take in the config at ignition.config.merge.0 ({base}/good), which user.ign names: {base}/good is not what the config expects: its SHA-512 is {}, not {}", &sha512(good.as_bytes())[7..], &wrong[7..]),
+            format!("cannot include the config at ignition.config.merge.0 ({base}/good), which user.ign names: {base}/good is not what the config expects: its SHA-512 is {}, not {}; correct the hash in the config, or the contents", &sha512(good.as_bytes())[7..], &wrong[7..]),
         ),
         (
             user("root", json!({"config": {"replace": {"source": format!("{base}/garbage")}}})),
-            format!("cannot take in the config at ignition.config.replace ({base}/garbage), which user.ign names: cannot fetch parsing ignition.config.replace ({base}/garbage): it is not an address: expected value at line 1 column 1"),
+            format!("cannot include the config at ignition.config.replace ({base}/garbage), which user.ign names: cannot fetch parsing ignition.config.replace ({base}/garbage): it is not an address: expected value at line 1 column 1"),
         ),
         (
             one("/ca"),
-            format!("cannot take in the config at ignition.config.merge.0 ({base}/ca), which user.ign names: cannot take ignition.security.tls.certificateAuthorities.0, which names a certificate authority: cannot use the certificate authorities in data:,… (8 characters): there is no certificate in PEM format"),
+            format!("cannot include the config at ignition.config.merge.0 ({base}/ca), which user.ign names: cannot use the certificate authority that ignition.security.tls.certificateAuthorities.0 names: cannot use the certificate authorities in data:,… (8 characters): there is no certificate in PEM format"),
         ),
         (
             user("root", json!({"config": {"merge": [{"source": "data:,x"}]}})),
-            "cannot take in the config at ignition.config.merge.0 (data:,… (7 characters)), which user.ign names: cannot fetch parsing ignition.config.merge.0 (data:,… (7 characters)): it is not an address: expected value at line 1 column 1".to_owned(),
+            "cannot include the config at ignition.config.merge.0 (data:,… (7 characters)), which user.ign names: cannot fetch parsing ignition.config.merge.0 (data:,… (7 characters)): it is not an address: expected value at line 1 column 1".to_owned(),
         ),
         (
             user("root", json!({"config": {"merge": [{"source": "s3://a/b"}]}})),
-            "cannot take in the config at ignition.config.merge.0 (s3://a/b), which user.ign names: cannot fetch s3://a/b: its scheme s3 is not supported; use https, http, data or file".to_owned(),
+            "cannot include the config at ignition.config.merge.0 (s3://a/b), which user.ign names: cannot fetch s3://a/b: its scheme s3 is not supported; use https, http, data or file".to_owned(),
         ),
         (
             user("root", json!({"config": {"merge": [{"source": null}]}})),
-            "user.ign → ignition.config.merge.0 () names no source".to_owned(),
+            "user.ign → ignition.config.merge.0 () names no source; give one, or leave it out".to_owned(),
         ),
     ] {
         assert_eq!(error(resolved(config).await), expected);
@@ -250,7 +250,7 @@ async fn circles_and_depths_have_an_end() {
     assert_eq!(
         error(resolved(root(&["/one"])).await),
         format!(
-            "configs name each other in a circle: user.ign → ignition.config.merge.0 ({base}/one) → ignition.config.merge.0 ({base}/two) → ignition.config.replace ({base}/one)"
+            "configs name each other in a circle: user.ign → ignition.config.merge.0 ({base}/one) → ignition.config.merge.0 ({base}/two) → ignition.config.replace ({base}/one); take one of the references out"
         )
     );
     assert_eq!(
@@ -264,7 +264,7 @@ async fn circles_and_depths_have_an_end() {
     assert_eq!(
         error(resolved(root(&["/down-16"])).await),
         format!(
-            "configs name each other over more than 16 steps: user.ign{}",
+            "configs name each other over more than 16 steps: user.ign{}; merge some of them",
             steps.concat()
         )
     );
@@ -275,7 +275,7 @@ async fn circles_and_depths_have_an_end() {
     assert_eq!(
         error(resolved(root(&["/leaf"; 65])).await),
         format!(
-            "more than 64 configs are named; the last by user.ign → ignition.config.merge.64 ({base}/leaf)"
+            "more than 64 configs are named, the last by user.ign → ignition.config.merge.64 ({base}/leaf); merge some of them"
         )
     );
 }
@@ -329,7 +329,7 @@ async fn settings_of_what_leads_there_apply() {
     assert_eq!(
         error(resolved(config).await),
         format!(
-            "cannot take in the config at ignition.config.merge.0 (http://far.example/a2), which user.ign → ignition.config.replace (data:,… ({} characters)) names: the server answers 403 Forbidden for http://far.example/a2",
+            "cannot include the config at ignition.config.merge.0 (http://far.example/a2), which user.ign → ignition.config.replace (data:,… ({} characters)) names: the server answers 403 Forbidden for http://far.example/a2",
             data(&replaced).len()
         )
     );

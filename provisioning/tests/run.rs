@@ -526,7 +526,7 @@ async fn sources_that_nothing_fetches_are_refused_while_fetching() {
             assert_eq!(
                 error,
                 format!(
-                    "cannot take {place} of the merged config: cannot fetch {url}: its scheme {scheme} is not supported; \
+                    "cannot use {place} of the merged config: cannot fetch {url}: its scheme {scheme} is not supported; \
                      use https, http, data or file"
                 )
             );

@@ -134,5 +134,8 @@ fn keys_that_sshd_refuses_for_what_they_are() {
     let two = format!("{ED25519}\n{RSA}");
     let why = "several lines are several keys; give each one its own entry";
     assert_eq!(told(&two).as_deref(), Some(why));
-    assert_eq!(told(" ").as_deref(), Some("an empty key lets nobody in"));
+    assert_eq!(
+        told(" ").as_deref(),
+        Some("this key is empty and lets nobody in; give one, or leave it out")
+    );
 }

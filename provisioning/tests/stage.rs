@@ -125,3 +125,29 @@ fn a_wrong_time_limit_is_told_with_an_example() {
                     its unit, such as 90s, 5m or 1h30m; 0 is without end";
     assert!(said.contains(expected), "{said}");
 }
+
+/// The operator's `user.ign` is looked for where Ignition looks for it, in its order.
+#[test]
+fn directories_are_ignitions() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let config = br#"{"ignition": {"version": "3.4.0"}}"#;
+    acl_host::file::scratch(at("config.ign"), config).unwrap();
+    let mut running = Tools::host()
+        .command(Tool::Strace)
+        .args(["-f", "-qq", "-e", "trace=%file", "-o", "trace"])
+        .args([PROGRAM, "-platform", "file", "-stage", "fetch"])
+        .args(["-config-cache", "cache", "-neednet", "neednet"])
+        .args(["-state-file", "state", "--run-directory", "own"])
+        .env("IGNITION_CONFIG_FILE", at("config.ign"))
+        .current_dir(directory.path())
+        .spawn()
+        .unwrap();
+    let ended = running.wait(Duration::from_secs(120)).unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    let trace = acl_host::file::read_to_string(at("trace")).unwrap();
+    let asked = trace.lines().filter_map(|line| line.split('"').nth(1));
+    let asked: Vec<&str> = asked.filter(|path| path.ends_with("/user.ign")).collect();
+    let expected = ["/run/ignition", "/etc/ignition", "/usr/lib/ignition"];
+    assert_eq!(asked, expected.map(|place| format!("{place}/user.ign")));
+}

@@ -55,10 +55,7 @@ impl<'t> Document<'t> {
     /// Adds an error for each key that stands twice in its object: readers of JSON do not agree on which one counts.
     pub(super) fn check_keys(&self, findings: &mut Findings) {
         for path in &self.twice {
-            findings.key_error(
-                path.clone(),
-                "this key stands twice in its object; keep one",
-            );
+            findings.key_error(path.clone(), "this key is in its object twice; keep one");
         }
     }
 }

@@ -39,7 +39,10 @@ pub async fn config(machine: &Machine) -> Result<Found> {
         Err(error) => return Err(error),
     };
     if let Some(error) = &unanswered {
-        tracing::warn!(error = chain(error), "no user data: trying custom data");
+        tracing::warn!(
+            error = chain(error),
+            "IMDS gives no user data: custom data of the provisioning medium is tried"
+        );
     }
     let custom_data = medium::with(machine, custom_data::read).await;
     match (custom_data, unanswered) {
@@ -59,14 +62,20 @@ pub async fn defaults(machine: &Machine) -> Result<spec::Config> {
     let instance = imds::instance(machine).await;
     let provisioning = medium::with(machine, Provisioning::read).await;
     if let Err(error) = &provisioning {
-        tracing::warn!(error = chain(error), "nothing from the provisioning medium");
+        tracing::warn!(
+            error = chain(error),
+            "the provisioning medium cannot be read: accounts and keys come from IMDS alone"
+        );
     }
     let provisioning = provisioning.unwrap_or_default();
     let instance = match instance {
         Ok(instance) => Some(instance),
         Err(error) if provisioning.is_none() => return Err(error),
         Err(error) => {
-            tracing::warn!(error = chain(&error), "only ovf-env.xml, without IMDS");
+            tracing::warn!(
+                error = chain(&error),
+                "IMDS does not answer: accounts and keys come from ovf-env.xml alone"
+            );
             None
         }
     };

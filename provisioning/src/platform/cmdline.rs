@@ -42,7 +42,9 @@ impl Arguments {
             (device, path) if config_url.is_some() => {
                 let ignored = [(CONFIG_DEVICE, device), (CONFIG_PATH, path)];
                 for (argument, _) in ignored.iter().filter(|(_, value)| value.is_some()) {
-                    tracing::warn!("{CONFIG_URL}= counts, and {argument}= does not");
+                    tracing::warn!(
+                        "{argument}= is ignored, because {CONFIG_URL}= is given as well"
+                    );
                 }
                 None
             }

@@ -23,7 +23,7 @@ impl Run {
         root.write(PROVISIONED, &status.to_json(), MODE)?;
         if let Err(error) = platform.report(&self.machine, &Outcome::Ready).await {
             tracing::error!(
-                "the platform cannot be told that the machine is ready: {}",
+                "cannot report to the platform that the machine is ready: {}",
                 acl_host::error::chain(&error)
             );
         }
@@ -42,7 +42,7 @@ impl Run {
         }
         if let Err(error) = self.leave_on_root(status) {
             tracing::error!(
-                "the report cannot be left on ROOT: {}",
+                "cannot write the report of the failure to ROOT: {}",
                 acl_host::error::chain(&error)
             );
         }
@@ -51,7 +51,7 @@ impl Run {
         };
         if let Err(error) = platform.report(&self.machine, &outcome).await {
             tracing::error!(
-                "the platform cannot be told: {}",
+                "cannot report the failure to the platform: {}",
                 acl_host::error::chain(&error)
             );
         }

@@ -108,7 +108,7 @@ impl Sources<'_> {
                 if config.ignition.config.take().is_some_and(names_any) {
                     // As Ignition (2.24, `fetchProviderConfig` renders the operator's only).
                     tracing::warn!(
-                        "{place}: configs that a config of the system names are not fetched"
+                        "{place}: it names other configs, which are not fetched: only the config of the operator may name others"
                     );
                 }
                 base = merge::merge(base, config)?;

@@ -128,7 +128,7 @@ fn keeps_what_the_config_wants_and_refuses_the_rest() {
     let holds = "/dev/DISK: it holds signatures that contradict each other (ext4, zfs_member)";
     let refused = |wanted: &str| {
         Err(format!(
-            "{holds}, and the config wants {wanted}; allow it to be erased by wipeFilesystem, or name another device"
+            "{holds}, and the config asks for {wanted}; allow it to be erased by wipeFilesystem, or name another device"
         ))
     };
     let kept =

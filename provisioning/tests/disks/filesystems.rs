@@ -216,7 +216,7 @@ fn refused() {
     let ext4 = || content("ext4", "DATA", "a1b2c3d4-0000-4000-8000-00000000abcd");
     let refused = |found: &str, wanted: &str| {
         format!(
-            "/dev/disk/by-label/x: it holds {found}, and the config wants {wanted}; allow it to be erased by wipeFilesystem, or name another device"
+            "/dev/disk/by-label/x: it holds {found}, and the config asks for {wanted}; allow it to be erased by wipeFilesystem, or name another device"
         )
     };
     let there = r#"ext4, label "DATA", UUID "a1b2c3d4-0000-4000-8000-00000000abcd""#;
@@ -338,7 +338,7 @@ fn real_programs() {
         );
         assert_eq!(
             apply(r#""format": "none""#),
-            "/dev/vdb: nothing is there, as wanted"
+            "/dev/vdb: it holds nothing, as the config asks"
         );
     }
 }

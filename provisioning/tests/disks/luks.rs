@@ -252,13 +252,16 @@ fn a_volume_that_is_there() {
         ),
         (
             format!(r#"{KEY}, "discard": true, "label": "x""#),
-            r#"its label is "secret", and "x" is wanted"#,
+            r#"its label is "secret", and the config asks for "x""#,
         ),
         (
             format!(r#"{KEY}, "discard": true, "uuid": "x""#),
-            "its UUID is 77777777-7777, and x is wanted",
+            "its UUID is 77777777-7777, and the config asks for x",
         ),
-        (KEY.to_owned(), "it has discard true, and false is wanted"),
+        (
+            KEY.to_owned(),
+            "its discard is true, and the config asks for false",
+        ),
     ] {
         let expected = format!(
             "the LUKS volume data: /dev/vdb holds a LUKS volume that cannot be kept: {reason}; \

@@ -228,7 +228,10 @@ fn the_root_itself_and_a_device_that_is_missing() {
     assert_eq!(node.recorder.taken(), ["mount -t ext4 /dev/vdb /sysroot"]);
     let missing = config(r#"{"device": "/dev/md/x", "format": "ext4", "path": "/x"}"#);
     let error = said(mount::apply(&missing, &node.root(), &node.machine));
-    assert_eq!(error, "the device /dev/md/x did not appear within 7 s");
+    assert_eq!(
+        error,
+        "the device /dev/md/x did not appear within 7 s; check its name in the config, and that the machine has it"
+    );
     assert!(!Path::new(&node.root()).join("x").exists());
 }
 

@@ -86,7 +86,7 @@ fn refused() {
         ),
         (
             r#""level": "raid1", "devices": ["/dev/vdb", "/dev/missing"]"#,
-            "the device /dev/missing did not appear within 7 s",
+            "the device /dev/missing did not appear within 7 s; check its name in the config, and that the machine has it",
         ),
     ] {
         assert_eq!(apply(fields).unwrap_err(), error);

@@ -10,6 +10,8 @@ use acl_host::tool::Tool;
 use acl_provision::config::spec;
 use acl_provision::stage::disks::partitions;
 use acl_provision::stage::disks::partitions::in_use::InUse;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::programs::{device, image, real, recorded};
 
@@ -217,7 +219,7 @@ fn a_device_that_does_not_appear() {
         let error = partitions::apply(&[disk("", false)], &machine).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the device /dev/disk/by-id/it did not appear within 7 s"
+            "the device /dev/disk/by-id/it did not appear within 7 s; check its name in the config, and that the machine has it"
         );
         assert_eq!(
             recorder.taken(),
@@ -282,7 +284,7 @@ fn made_kept_and_deleted() {
     let error = apply(root.path(), &disk(other, false)).unwrap_err();
     assert_eq!(
         error,
-        "partition 1 of /dev/disk/by-id/it: it is not what the config wants: its size is 8 MiB, and 9 MiB is wanted; allow it to be replaced by wipePartitionEntry"
+        "partition 1 of /dev/disk/by-id/it: it is not what the config asks for: its size is 8 MiB, and the config asks for 9 MiB; allow it to be replaced by wipePartitionEntry"
     );
     assert!(std::fs::read(&path).unwrap() == before);
 
@@ -380,4 +382,30 @@ fn who_uses_a_disk() {
         "the disk /dev/disk/by-id/it: it is in use, held by md127, and its partitions would change"
     );
     assert!(std::fs::read(root.path().join("dev/vdb")).unwrap() == before);
+}
+
+/// udev reads a disk again whenever somebody closes it; a lock keeps it away (systemd: "Locking Block Device Access").
+#[test]
+fn a_disk_is_locked_while_its_table_is_made() {
+    let root = tempfile::tempdir().unwrap();
+    let path = linked(root.path(), 16);
+    let other = std::fs::File::open(&path).unwrap();
+    // A list of the kernel that is read meanwhile, and does not end before the lock was tried.
+    create_dir_all(root.path().join("proc")).unwrap();
+    let swaps = root.path().join("proc/swaps");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &swaps, Mode::RUSR | Mode::WUSR).unwrap();
+    let writer = swaps.clone();
+    let looking = std::thread::spawn(move || {
+        let end = std::fs::OpenOptions::new().write(true).open(writer);
+        let meanwhile = rustix::fs::flock(&other, FlockOperation::NonBlockingLockExclusive);
+        drop(end);
+        meanwhile
+    });
+    let done = apply(root.path(), &disk(r#"{"number": 1}"#, false));
+    // Lets the other thread go on also where nobody has read the list.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    let _reader = rustix::fs::open(&swaps, flags, Mode::empty()).unwrap();
+    let meanwhile = looking.join().unwrap();
+    assert_eq!(done.unwrap(), ["/dev/disk/by-id/it: partition 1 created"]);
+    assert_eq!(meanwhile, Err(Errno::WOULDBLOCK));
 }

@@ -81,7 +81,7 @@ async fn hashes_are_of_the_bytes_after_decompression() {
     let shown = format!("data:;base64,… ({} characters)", url.len());
     let other = |algorithm: &str, expected: &str, found: &str| {
         format!(
-            "operator: {shown} is not what the config expects: its {algorithm} is {}, not {}",
+            "operator: {shown} is not what the config expects: its {algorithm} is {}, not {}; correct the hash in the config, or the contents",
             &found[7..],
             &expected[7..]
         )
@@ -108,7 +108,7 @@ async fn hashes_are_of_the_bytes_after_decompression() {
     assert_eq!(
         found,
         format!(
-            "operator:  is not what the config expects: its SHA-256 is {}, not {}",
+            "operator:  is not what the config expects: its SHA-256 is {}, not {}; correct the hash in the config, or the contents",
             &sha256(b"")[7..],
             &sha256(TEXT)[7..]
         )
@@ -247,7 +247,7 @@ async fn nothing_is_handed_over_before_all_is_verified() {
     assert_eq!(
         failed.to_string(),
         format!(
-            "cannot write the bytes of {} to where they belong",
+            "cannot write the bytes of {} to their file",
             server.url("/whole")
         )
     );

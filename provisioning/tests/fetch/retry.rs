@@ -168,7 +168,7 @@ async fn all_tries_together_have_a_limit_and_the_last_trouble_is_told() {
     assert_eq!(
         told(impatient.fetch(&resource(&url), 99).await),
         format!(
-            "server: {url} could not be fetched within 0.3 s; ignition.timeouts.httpTotal or -fetch-timeout say how long to try: the server answers 500 Internal Server Error for {url}"
+            "server: {url} could not be fetched within 0.3 s; set ignition.timeouts.httpTotal or -fetch-timeout to try longer: the server answers 500 Internal Server Error for {url}"
         )
     );
     assert!(server.asked().len() > 1);
@@ -205,7 +205,7 @@ async fn nobody_there() {
     .unwrap();
     let found = told(impatient.fetch(&resource(&url), 99).await);
     let start = format!(
-        "environment: http://…@{free}/a?… could not be fetched within 0.3 s; ignition.timeouts.httpTotal or -fetch-timeout say how long to try: cannot reach the server of http://…@{free}/a?…; check its address and the network: "
+        "environment: http://…@{free}/a?… could not be fetched within 0.3 s; set ignition.timeouts.httpTotal or -fetch-timeout to try longer: cannot reach the server of http://…@{free}/a?…; check its address and the network: "
     );
     assert!(found.starts_with(&start), "{found}");
     assert!(found.contains("Connection refused"), "{found}");

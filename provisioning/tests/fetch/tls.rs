@@ -93,7 +93,7 @@ async fn a_server_must_be_of_an_authority_of_the_config() {
     let (site, other) = (Site::new("over tls"), authority().pem());
     let refused = told(fetcher().fetch(&resource(&site.url), 99).await);
     let start = format!(
-        "operator: the server of {} is not who it should be: no certificate authority that is trusted here has signed its \
+        "operator: the server of {} cannot be trusted: no certificate authority that is trusted here has signed its \
          certificate; name the one that has in ignition.security.tls.certificateAuthorities",
         site.url
     );
@@ -102,7 +102,7 @@ async fn a_server_must_be_of_an_authority_of_the_config() {
     let wrong = fetcher().with(&wrong).await.unwrap();
     let refused = told(wrong.fetch(&resource(&site.url), 99).await);
     let of_another = format!(
-        "operator: the server of {} is not who it should be: its certificate was signed by another certificate authority \
+        "operator: the server of {} cannot be trusted: its certificate was signed by another certificate authority \
          than the one of that name that is trusted here; name the one that has signed it in \
          ignition.security.tls.certificateAuthorities",
         site.url
@@ -181,7 +181,7 @@ async fn authorities_are_fetched_once_verified_and_inlined() {
     let refused = fetcher().with(&trusting(&[named(&sha256(b"other"))])).await;
     let told = acl_host::error::chain(&refused.unwrap_err());
     let start = format!(
-        "cannot take ignition.security.tls.certificateAuthorities.0, which names a certificate authority: {} is not what the config expects: its SHA-256",
+        "cannot use the certificate authority that ignition.security.tls.certificateAuthorities.0 names: {} is not what the config expects: its SHA-256",
         server.url("/ca")
     );
     assert!(told.starts_with(&start), "{told}");
@@ -206,7 +206,7 @@ async fn bundles_that_are_refused() {
         let config = trusting(&[good, url.clone()].map(|url| serde_json::json!({"source": url})));
         let refused = fetcher().with(&config).await.unwrap_err();
         let expected = format!(
-            "cannot take ignition.security.tls.certificateAuthorities.1, which names a certificate authority: \
+            "cannot use the certificate authority that ignition.security.tls.certificateAuthorities.1 names: \
              cannot use the certificate authorities in data:,… ({} characters): {problem}",
             url.len()
         );
@@ -243,7 +243,7 @@ async fn a_certificate_that_is_listed_itself_is_a_servers() {
     // Only itself; only for its names; only while it is valid.
     let refused = |site: &Site, problem: &str| {
         format!(
-            "operator: the server of {} is not who it should be: {problem}",
+            "operator: the server of {} cannot be trusted: {problem}",
             site.url
         )
     };
@@ -298,7 +298,7 @@ async fn a_system_without_authorities_fetches_all_but_https() {
     assert_eq!(
         told(fetcher.fetch(&resource(&site.url), 99).await),
         format!(
-            "operator: cannot check who the server of {} is: there are no certificate authorities here; name them in ignition.security.tls.certificateAuthorities",
+            "operator: cannot check the certificate of the server of {}: this system has no certificate authorities; name the server's in ignition.security.tls.certificateAuthorities",
             site.url
         )
     );

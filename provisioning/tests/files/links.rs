@@ -150,7 +150,7 @@ fn refused() {
         (
             "f 0600 0:0 \"\"\nl 0644 0:0 \"\"",
             json!({ "path": "/l", "target": "/f", "hard": true }),
-            "cannot create the hard link /l: something else than its target /f is there already; set overwrite, or choose another path",
+            "cannot create the hard link /l: something other than its target /f is there already; set overwrite, or choose another path",
         ),
         (
             "d/ 0755 0:0",

@@ -358,19 +358,19 @@ fn owners_that_cannot_be() {
     for (config, message) in [
         (
             wanted(json!({ "name": "core" }), none.clone()),
-            "/f shall belong to the user 'core', which is not in /etc/passwd of the new root: create it in passwd.users, or give its id",
+            "cannot give /f to the user 'core', which is not in /etc/passwd of the new root; create it in passwd.users, or give its id",
         ),
         (
             wanted(json!({ "name": "root" }), none.clone()),
-            "/f shall belong to the user 'root', which is not in /etc/passwd of the new root: create it in passwd.users, or give its id",
+            "cannot give /f to the user 'root', which is not in /etc/passwd of the new root; create it in passwd.users, or give its id",
         ),
         (
             wanted(json!({ "name": "broken" }), none.clone()),
-            "/f shall belong to the user 'broken', which is not in /etc/passwd of the new root: create it in passwd.users, or give its id",
+            "cannot give /f to the user 'broken', which is not in /etc/passwd of the new root; create it in passwd.users, or give its id",
         ),
         (
             wanted(none.clone(), json!({ "name": "docker" })),
-            "/f shall belong to the group 'docker', which is not in /etc/group of the new root: create it in passwd.groups, or give its id",
+            "cannot give /f to the group 'docker', which is not in /etc/group of the new root; create it in passwd.groups, or give its id",
         ),
         (
             wanted(json!({ "id": -1 }), none.clone()),

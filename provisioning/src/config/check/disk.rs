@@ -77,7 +77,7 @@ fn check_partition(partition: &spec::Partition, at: &Path, findings: &mut Findin
     }
     if partition.should_exist == Some(false) && describes(partition) {
         let message =
-            "a partition that shall not exist is named by its number alone; leave the rest out";
+            "a partition with shouldExist false has a number and nothing else; leave the rest out";
         findings.error(at.clone(), message);
     }
 }

@@ -83,7 +83,7 @@ fn check_proxy(proxy: &spec::Proxy, path: &Path, findings: &mut Findings) {
             continue;
         };
         if name == "httpsProxy" && url.scheme() == "http" {
-            let message = "the way to this proxy is not encrypted, and which https: hosts are asked for can be read";
+            let message = "the connection to this proxy is not encrypted: others can read which https: hosts are asked for";
             findings.warning(path.field(name), message);
         }
     }
@@ -98,7 +98,7 @@ fn check_timeouts(timeouts: &spec::Timeouts, path: &Path, findings: &mut Finding
     ];
     for (name, seconds) in limits {
         if seconds.is_some_and(|seconds| seconds < 0) {
-            let message = "a time limit is a number of seconds; 0 is none";
+            let message = "a time limit is 0 or more seconds; 0 is no limit";
             findings.error(path.field(name), message);
         }
     }

@@ -88,8 +88,9 @@ fn check_clevis(clevis: &spec::Clevis, at: &Path, findings: &mut Findings) {
     }
     let threshold = clevis.threshold.unwrap_or_default();
     if threshold < 0 || usize::try_from(threshold).is_ok_and(|threshold| threshold > pins.max(1)) {
-        let message =
-            format!("{threshold} of {pins} ways to unlock can never be had; lower the threshold");
+        let message = format!(
+            "the threshold is {threshold}, and there are {pins} tang servers and TPMs to unlock with; lower it"
+        );
         findings.error(at.field("threshold"), message);
     }
     for (at, tang) in each(clevis.tang.as_ref(), &at.field("tang")) {

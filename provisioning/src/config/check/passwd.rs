@@ -178,7 +178,10 @@ fn check_field(text: Option<&String>, at: &Path, findings: &mut Findings) {
 
 fn check_key(key: &str, at: &Path, findings: &mut Findings) {
     if key.trim().is_empty() {
-        return findings.warning(at.clone(), "an empty key lets nobody in");
+        return findings.warning(
+            at.clone(),
+            "this key is empty and lets nobody in; give one, or leave it out",
+        );
     } else if key.contains("PRIVATE KEY") {
         return findings.error(
             at.clone(),

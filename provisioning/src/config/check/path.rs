@@ -27,7 +27,7 @@ fn wrong(text: &str) -> Option<String> {
     leads_astray(text).or_else(|| {
         let clean = clean(text);
         (clean != text)
-            .then(|| format!("the path {text:?} has parts that say nothing; write {clean:?}"))
+            .then(|| format!("the path {text:?} is not in its shortest form; write {clean:?}"))
     })
 }
 

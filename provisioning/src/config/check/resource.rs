@@ -189,7 +189,7 @@ fn check_headers(
     match source {
         None => findings.error(
             path.clone(),
-            "headers without a source are sent to nobody; give the source, or leave them out",
+            "headers need a source to be sent to; give it, or leave them out",
         ),
         Some(source) if !is_http(source) => findings.error(
             path.clone(),

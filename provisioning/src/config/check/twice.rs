@@ -19,7 +19,7 @@ pub(super) fn check<K: Eq + Hash + Display>(
         match first.get(&key) {
             Some(before) => findings.error(
                 path,
-                format!("{what} {key} stands at {before} already; keep one of them"),
+                format!("{what} {key} is given at {before} already; keep one of them"),
             ),
             None => {
                 first.insert(key, path);

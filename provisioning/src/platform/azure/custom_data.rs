@@ -35,7 +35,10 @@ pub fn read(directory: &Path, place: &str) -> Result<Found> {
     match (bytes, unusable) {
         (Some(bytes), unusable) => {
             if let Some(error) = unusable {
-                tracing::warn!(error = chain(&error), "{FILE} is used instead");
+                tracing::warn!(
+                    error = chain(&error),
+                    "CustomData in ovf-env.xml cannot be used: {FILE} is used instead"
+                );
             }
             Ok(found(Some(bytes), format!("{FILE} of {place}")))
         }

@@ -127,7 +127,7 @@ fn keys(instance: Option<&Instance>, provisioning: Option<&Provisioning>) -> Res
             let fingerprint = key.fingerprint.as_deref();
             tracing::warn!(
                 fingerprint,
-                "a key that only a certificate holds is left out"
+                "an SSH key is left out: Azure gives it as a certificate only"
             );
         }
         key.value.as_ref()

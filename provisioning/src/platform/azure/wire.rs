@@ -53,7 +53,10 @@ pub async fn report(machine: &Machine, outcome: &Outcome) -> Result<()> {
     let health = Health::new(outcome);
     match wire.classic(&health).await {
         Err(error) if declines(&error) => {
-            tracing::warn!(error = chain(&error), "reporting the newer way");
+            tracing::warn!(
+                error = chain(&error),
+                "the wire server refuses the older form of the health report: the newer form is sent"
+            );
             wire.newer(&health).await
         }
         reported => reported,

@@ -46,7 +46,7 @@ fn outcome(wanted: &Filesystem, decision: &Decision, found: &Found) -> String {
     let format = wanted.format.as_deref().unwrap_or_default();
     let others = found.beside(format);
     match (decision, format) {
-        (Decision::Reuse, "none") => "nothing is there, as wanted".to_owned(),
+        (Decision::Reuse, "none") => "it holds nothing, as the config asks".to_owned(),
         (Decision::Reuse, _) if others.is_empty() => format!("{format} is there already"),
         (Decision::Reuse, _) => {
             format!("{format} is there already, with signatures of {others}, which are left alone")
@@ -99,7 +99,7 @@ fn mismatch(wanted: &Filesystem, found: &Found) -> Error {
     Error::Filesystem {
         device: wanted.device.clone(),
         reason: format!(
-            "it holds {found}, and the config wants {}; allow it to be erased by wipeFilesystem, or name another device",
+            "it holds {found}, and the config asks for {}; allow it to be erased by wipeFilesystem, or name another device",
             described(wanted)
         ),
     }

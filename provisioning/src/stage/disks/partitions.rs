@@ -59,7 +59,7 @@ fn partition(wanted: &spec::Disk, device: &Device, machine: &Machine) -> Result<
             refuse_content(device, machine)?;
         }
         write(&plan, &disk, table)?;
-        if is_block_device(device) {
+        if is_block_device(device)? {
             reread::apply(&plan, device, &in_use, machine)?;
         }
     }
@@ -142,6 +142,11 @@ fn write(plan: &Plan, disk: &Disk, table: Option<Table>) -> Result<()> {
 }
 
 /// Of a disk in a file the kernel knows nothing.
-fn is_block_device(device: &Device) -> bool {
-    std::fs::metadata(&device.path).is_ok_and(|meta| meta.file_type().is_block_device())
+fn is_block_device(device: &Device) -> Result<bool> {
+    let path = &device.path;
+    let metadata = std::fs::metadata(path).map_err(|source| acl_host::Error::OpenDisk {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(metadata.file_type().is_block_device())
 }

@@ -23,7 +23,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         r#"{"number": 129, "sizeMiB": 1}"#,
-        "partition 129 of /dev/vdb: the table has 128 entries",
+        "partition 129 of /dev/vdb: the partition table has 128 entries; give a lower number",
     ),
     (
         r#"{"number": -1}"#,

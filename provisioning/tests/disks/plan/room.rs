@@ -92,25 +92,25 @@ const NO_ROOM: &[(&str, &str, u32, &str)] = &[
         "1 1..600",
         r#"{"number": 2, "startMiB": 2000}"#,
         2,
-        "it shall take the largest free room, and 2000 MiB does not lie in it",
+        "it is to take the largest free space, and 2000 MiB does not lie in it; give it a size, or another start",
     ),
     (
         "1 100..1000",
         r#"{"number": 2, "startMiB": 1001}"#,
         2,
-        "it shall take the largest free room, and 1001 MiB does not lie in it",
+        "it is to take the largest free space, and 1001 MiB does not lie in it; give it a size, or another start",
     ),
     (
         "1 34s..end",
         r#"{"number": 2}"#,
         2,
-        "the disk has no free room",
+        "the disk has no free space",
     ),
     (
         "1 1..end",
         r#"{"number": 2}"#,
         2,
-        "it shall take the largest free room, and 1 MiB does not lie in it",
+        "it is to take the largest free space, and 1 MiB does not lie in it; give it a size, or another start",
     ),
     (
         "1 1..101 a, 2 101..200 b",
@@ -161,6 +161,6 @@ fn a_full_table() {
     let found = planned(&disk(r#"{"label": "n"}"#, false), &there, &InUse::default());
     assert_eq!(
         found,
-        r#"partition 0 of /dev/vdb: (label "n") the table is full"#
+        r#"partition 0 of /dev/vdb: (label "n") the partition table is full"#
     );
 }

@@ -53,55 +53,55 @@ fn partitions_that_are_there() {
     }
 }
 
-/// What follows "partition 1 of /dev/vdb: it is not what the config wants: " and comes before what to do.
+/// What follows "partition 1 of /dev/vdb: it is not what the config asks for: " and comes before what to do.
 #[test]
 fn partitions_that_are_there_and_are_others() {
     for (wanted, differences) in [
         (
             r#"{"number": 1, "label": "x"}"#,
-            r#"its label is "a", and "x" is wanted"#,
+            r#"its label is "a", and the config asks for "x""#,
         ),
         (
             r#"{"number": 1, "label": ""}"#,
-            r#"its label is "a", and "" is wanted"#,
+            r#"its label is "a", and the config asks for """#,
         ),
         (
             r#"{"number": 1, "startMiB": 2}"#,
-            "it begins at 1 MiB, and 2 MiB is wanted",
+            "it begins at 1 MiB, and the config asks for 2 MiB",
         ),
         (
             r#"{"number": 1, "sizeMiB": 99}"#,
-            "its size is 100 MiB, and 99 MiB is wanted",
+            "its size is 100 MiB, and the config asks for 99 MiB",
         ),
         (
             r#"{"number": 1, "sizeMiB": 0}"#,
-            "its size is 100 MiB, and 199 MiB is wanted",
+            "its size is 100 MiB, and the config asks for 199 MiB",
         ),
         (
             r#"{"number": 1, "typeGuid": "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"}"#,
-            "its type is 0fc63daf-8483-4772-8e79-3d69d8477de4, and c12a7328-f81f-11d2-ba4b-00a0c93ec93b is wanted",
+            "its type is 0fc63daf-8483-4772-8e79-3d69d8477de4, and the config asks for c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
         ),
         (
             r#"{"number": 1, "guid": "77777777-7777-7777-7777-777777777777"}"#,
-            "its GUID is e1e1e1e1-e1e1-e1e1-e1e1-e1e1e1e1e1e1, and 77777777-7777-7777-7777-777777777777 is wanted",
+            "its GUID is e1e1e1e1-e1e1-e1e1-e1e1-e1e1e1e1e1e1, and the config asks for 77777777-7777-7777-7777-777777777777",
         ),
         (
             r#"{"number": 1, "startMiB": 2, "sizeMiB": 99, "label": "x", "resize": true}"#,
-            r#"it begins at 1 MiB, and 2 MiB is wanted; its label is "a", and "x" is wanted; its size is 100 MiB, and 99 MiB is wanted"#,
+            r#"it begins at 1 MiB, and the config asks for 2 MiB; its label is "a", and the config asks for "x"; its size is 100 MiB, and the config asks for 99 MiB"#,
         ),
         (
             r#"{"number": 1, "sizeMiB": 150, "label": "x", "resize": true}"#,
-            r#"its label is "a", and "x" is wanted; its size is 100 MiB, and 150 MiB is wanted"#,
+            r#"its label is "a", and the config asks for "x"; its size is 100 MiB, and the config asks for 150 MiB"#,
         ),
         (
             r#"{"label": "a", "sizeMiB": 99}"#,
-            "its size is 100 MiB, and 99 MiB is wanted",
+            "its size is 100 MiB, and the config asks for 99 MiB",
         ),
     ] {
         let there = layout(1024, 512, "1 1..101 a, 2 200..end b");
         let found = planned(&disk(wanted, false), &there, &InUse::default());
         let expected = format!(
-            "partition 1 of /dev/vdb: it is not what the config wants: {differences}; allow it to be replaced by wipePartitionEntry"
+            "partition 1 of /dev/vdb: it is not what the config asks for: {differences}; allow it to be replaced by wipePartitionEntry"
         );
         assert_eq!(found, expected, "{wanted}");
     }

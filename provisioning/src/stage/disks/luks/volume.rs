@@ -108,16 +108,20 @@ fn obstacle(wanted: &Luks, there: &Volume) -> Option<String> {
     } else if has_key.is_none_or(str::is_empty) {
         Some("the config has no keyFile that could open it".to_owned())
     } else if let Some(other) = wanted.label.as_ref().filter(|other| *other != label) {
-        Some(format!("its label is {label:?}, and {other:?} is wanted"))
+        Some(format!(
+            "its label is {label:?}, and the config asks for {other:?}"
+        ))
     } else if let Some(other) = wanted
         .uuid
         .as_ref()
         .filter(|other| !other.eq_ignore_ascii_case(uuid))
     {
-        Some(format!("its UUID is {uuid}, and {other} is wanted"))
+        Some(format!(
+            "its UUID is {uuid}, and the config asks for {other}"
+        ))
     } else if discard != *discards {
         Some(format!(
-            "it has discard {discards}, and {discard} is wanted"
+            "its discard is {discards}, and the config asks for {discard}"
         ))
     } else {
         None

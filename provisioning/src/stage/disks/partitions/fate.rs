@@ -78,12 +78,15 @@ pub(super) fn fate(
         Some(_) if wanted.resize && differences.is_empty() => return Ok(Fate::Resized),
         Some(size) => {
             let there = mib(old.length);
-            differences.push(format!("its size is {there}, and {} is wanted", mib(size)));
+            differences.push(format!(
+                "its size is {there}, and the config asks for {}",
+                mib(size)
+            ));
         }
         None => {}
     }
     let reason = format!(
-        "it is not what the config wants: {}; allow it to be replaced by wipePartitionEntry",
+        "it is not what the config asks for: {}; allow it to be replaced by wipePartitionEntry",
         differences.join("; ")
     );
     Err(wanted.error(old.index, &reason))

@@ -19,9 +19,12 @@ pub(super) fn put(
     let number = match number {
         0 => layout
             .free_number()
-            .ok_or_else(|| wanted.error(0, "the table is full"))?,
+            .ok_or_else(|| wanted.error(0, "the partition table is full"))?,
         number if number > layout.capacity => {
-            let reason = format!("the table has {} entries", layout.capacity);
+            let reason = format!(
+                "the partition table has {} entries; give a lower number",
+                layout.capacity
+            );
             return Err(wanted.error(number, &reason));
         }
         number => number,
@@ -36,7 +39,7 @@ pub(super) fn put(
 fn place(layout: &Layout, start: u64, size: u64) -> Result<Range<u64>, String> {
     let largest = layout.largest();
     let start = match (start, &largest) {
-        (0, None) => return Err("the disk has no free room".to_owned()),
+        (0, None) => return Err("the disk has no free space".to_owned()),
         (0, Some(largest)) => largest.start.next_multiple_of(ALIGNMENT),
         (start, _) => start,
     };
@@ -45,7 +48,7 @@ fn place(layout: &Layout, start: u64, size: u64) -> Result<Range<u64>, String> {
         (0, _) => {
             let at = mib(start);
             return Err(format!(
-                "it shall take the largest free room, and {at} does not lie in it"
+                "it is to take the largest free space, and {at} does not lie in it; give it a size, or another start"
             ));
         }
         (size, _) => start.checked_add(size).ok_or("it ends beyond any disk")?,

@@ -15,7 +15,11 @@ use crate::stage::disks::machine::{Line, Machine};
 /// [`crate::Error::Prepare`].
 pub(super) fn apply(plan: &Plan, device: &Device, in_use: &InUse, machine: &Machine) -> Result<()> {
     for line in lines(plan, device, in_use) {
-        machine.run("tell the kernel the partitions of", &device.name, &line)?;
+        machine.run(
+            "make the kernel read the partitions of",
+            &device.name,
+            &line,
+        )?;
     }
     Ok(())
 }

@@ -145,11 +145,13 @@ impl<'a> Wanted<'a> {
     pub(super) fn differences(&self, found: &Partition, start: Option<u64>) -> Vec<String> {
         let guid = |name: &str, wanted: Option<Guid>, there: Guid| {
             let other = wanted.filter(|wanted| *wanted != there)?;
-            Some(format!("its {name} is {there}, and {other} is wanted"))
+            Some(format!(
+                "its {name} is {there}, and the config asks for {other}"
+            ))
         };
         let begins = start.filter(|start| *start != found.start).map(|start| {
             format!(
-                "it begins at {}, and {} is wanted",
+                "it begins at {}, and the config asks for {}",
                 mib(found.start),
                 mib(start)
             )
@@ -157,7 +159,12 @@ impl<'a> Wanted<'a> {
         let named = self
             .label
             .filter(|label| *label != found.label)
-            .map(|label| format!("its label is {:?}, and {label:?} is wanted", found.label));
+            .map(|label| {
+                format!(
+                    "its label is {:?}, and the config asks for {label:?}",
+                    found.label
+                )
+            });
         let kind = guid("type", self.kind, found.kind);
         let unique = guid("GUID", self.guid, found.guid);
         [begins, unique, kind, named]

@@ -160,7 +160,7 @@ fn remove(path: &str, uid: u32, root: &Root) -> Result<()> {
             tracing::warn!(
                 path,
                 uid,
-                "the home directory is not the removed user's: it stays"
+                "the home directory belongs to another user than the removed one: it is left as it is"
             );
             Ok(())
         }

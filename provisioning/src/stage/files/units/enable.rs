@@ -74,7 +74,7 @@ fn make(link: &Link, unit: &Unit, root: &Root) -> Result<()> {
     };
     if taken {
         tracing::warn!(
-            "unit {}: {} is something else already: it stays",
+            "unit {}: {} exists and is something else: it is left as it is",
             unit.name,
             path.display()
         );
