@@ -85,7 +85,9 @@ fn shares(wanted: &Luks, clevis: &Clevis) -> Result<Bound> {
             "clevis has neither tang servers nor tpm2 to bind it to",
         ));
     }
-    let threshold = clevis.threshold.unwrap_or(1);
+    // 0 is as if not given (Ignition's `Clevis.IsPresent`); clevis would refuse it when the volume is made already.
+    let threshold = clevis.threshold.filter(|threshold| *threshold != 0);
+    let threshold = threshold.unwrap_or(1);
     let servers = tang.iter().map(|tang| server(wanted, tang));
     let shares = Shares {
         pins: Pins {
