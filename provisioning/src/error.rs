@@ -76,6 +76,8 @@ pub enum Error {
     ServerCertificate {
         url: String,
         problem: String,
+        /// Whoever names authorities in the config, keeps the server's certificate, or the clock of this machine.
+        who: Who,
         /// What the words of `problem` do not say already.
         source: Option<reqwest::Error>,
     },
@@ -444,7 +446,6 @@ impl Error {
             | Self::Header { .. }
             | Self::LocalFile { .. }
             | Self::NotAFile { .. }
-            | Self::ServerCertificate { .. }
             | Self::NoAuthorities { .. }
             | Self::Decompress { .. }
             | Self::TooLong { .. }
@@ -457,6 +458,7 @@ impl Error {
             | Self::StalledTransfer { .. }
             | Self::Spool { .. }
             | Self::Deliver { .. } => Who::Environment,
+            Self::ServerCertificate { who, .. } => *who,
             Self::HttpStatus { status, .. } if status.is_client_error() => Who::Operator,
             Self::HttpStatus { .. } | Self::RedirectAddress { .. } | Self::Redirects { .. } => {
                 Who::Server

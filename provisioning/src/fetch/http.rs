@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use acl_host::Who;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
 };
@@ -281,14 +282,16 @@ fn unanswered(url: &Url, source: reqwest::Error) -> Error {
         return Error::ServerUnreachable { url, source };
     };
     match tls::in_words(refusal) {
-        Some(words) => Error::ServerCertificate {
+        Some((words, who)) => Error::ServerCertificate {
             url,
             problem: words.to_owned(),
+            who,
             source: None,
         },
         None => Error::ServerCertificate {
             url,
             problem: "its certificate is refused".to_owned(),
+            who: Who::Server,
             source: Some(source),
         },
     }

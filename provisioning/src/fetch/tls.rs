@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use acl_host::Who;
 use reqwest::{Client, ClientBuilder};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
@@ -188,30 +189,36 @@ pub(super) fn refusal<'e>(
         .or_else(|| error.source().and_then(refusal))
 }
 
-/// A refusal and what to do about it, for people.
-pub(super) fn in_words(problem: &CertificateError) -> Option<&'static str> {
+/// A refusal and what to do about it, for people, and who must do it.
+pub(super) fn in_words(problem: &CertificateError) -> Option<(&'static str, Who)> {
     Some(match problem {
-        CertificateError::UnknownIssuer => {
+        CertificateError::UnknownIssuer => (
             "no certificate authority that is trusted here has signed its certificate; name the one that has in \
-             ignition.security.tls.certificateAuthorities"
-        }
-        CertificateError::BadSignature => {
+             ignition.security.tls.certificateAuthorities",
+            Who::Operator,
+        ),
+        CertificateError::BadSignature => (
             "its certificate was signed by another certificate authority than the one of that name that is trusted here; \
-             name the one that has signed it in ignition.security.tls.certificateAuthorities"
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "its certificate has expired; renew it, and check the clock of this machine"
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "its certificate is not valid yet; check the clock of this machine"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for other names; give it one with this name or address as subjectAltName"
-        }
-        problem if is_authority_as_server(problem) => {
+             name the one that has signed it in ignition.security.tls.certificateAuthorities",
+            Who::Operator,
+        ),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+            "its certificate has expired; renew it, and check the clock of this machine",
+            Who::Server,
+        ),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
+            "its certificate is not valid yet; check the clock of this machine",
+            Who::Environment,
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+            "its certificate is for other names; give it one with this name or address as subjectAltName",
+            Who::Server,
+        ),
+        problem if is_authority_as_server(problem) => (
             "its certificate is that of a certificate authority (CA:TRUE), and is not listed itself; list it in \
-             ignition.security.tls.certificateAuthorities, or give the server a certificate without CA:TRUE"
-        }
+             ignition.security.tls.certificateAuthorities, or give the server a certificate without CA:TRUE",
+            Who::Operator,
+        ),
         _ => return None,
     })
 }

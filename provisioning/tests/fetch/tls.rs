@@ -241,9 +241,9 @@ async fn a_certificate_that_is_listed_itself_is_a_servers() {
     };
     assert_eq!(trusted(&site.pem, &site.url).await, "over tls");
     // Only itself; only for its names; only while it is valid.
-    let refused = |site: &Site, problem: &str| {
+    let refused = |site: &Site, who: &str, problem: &str| {
         format!(
-            "operator: the server of {} cannot be trusted: {problem}",
+            "{who}: the server of {} cannot be trusted: {problem}",
             site.url
         )
     };
@@ -252,6 +252,7 @@ async fn a_certificate_that_is_listed_itself_is_a_servers() {
         trusted(&other.pem, &site.url).await,
         refused(
             &site,
+            "operator",
             "its certificate is that of a certificate authority (CA:TRUE), and is not listed itself; list it in \
              ignition.security.tls.certificateAuthorities, or give the server a certificate without CA:TRUE"
         )
@@ -261,6 +262,7 @@ async fn a_certificate_that_is_listed_itself_is_a_servers() {
         trusted(&elsewhere.pem, &elsewhere.url).await,
         refused(
             &elsewhere,
+            "server",
             "its certificate is for other names; give it one with this name or address as subjectAltName"
         )
     );
@@ -269,6 +271,7 @@ async fn a_certificate_that_is_listed_itself_is_a_servers() {
         trusted(&old.pem, &old.url).await,
         refused(
             &old,
+            "server",
             "its certificate has expired; renew it, and check the clock of this machine"
         )
     );
@@ -277,6 +280,7 @@ async fn a_certificate_that_is_listed_itself_is_a_servers() {
         trusted(&early.pem, &early.url).await,
         refused(
             &early,
+            "environment",
             "its certificate is not valid yet; check the clock of this machine"
         )
     );

@@ -86,3 +86,15 @@ fn what_belongs_to_someone_stays() {
     let tree = "srv/ 0755 0:0\nsrv/data/ 0755 0:0";
     check("/srv", &["/srv/data"], tree, tree);
 }
+
+/// The directories of root's own home are root's already, and keep their modes.
+#[test]
+fn a_filesystem_in_the_home_of_root_changes_nothing() {
+    if !is_root("a_filesystem_in_the_home_of_root_changes_nothing") {
+        return;
+    }
+    let mut config = core("", &["/root/data"]);
+    config["passwd"]["users"][0]["name"] = json!("root");
+    let tree = format!("{}root/ 0755 0:0\nroot/data/ 0755 0:0\n", BASE.tree());
+    gives(&tree, config, &tree);
+}
