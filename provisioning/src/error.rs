@@ -125,7 +125,9 @@ pub enum Error {
         limit: std::time::Duration,
         source: Option<Box<Error>>,
     },
-    #[error("cannot decompress {url}: it is not whole gzip data")]
+    #[error(
+        "cannot decompress {url}: it is not whole gzip data; compress it, or leave the compression out"
+    )]
     Decompress { url: String, source: std::io::Error },
     #[error("{url} is longer than {limit} bytes")]
     TooLong { url: String, limit: u64 },
@@ -189,7 +191,7 @@ pub enum Error {
     MakeLink { path: PathBuf, source: io::Error },
     #[error("cannot set the mode and owner of {}", path.display())]
     SetOwner { path: PathBuf, source: io::Error },
-    #[error("cannot move the home directory {} to {}: something is there already", from.display(), to.display())]
+    #[error("cannot move the home directory {} to {}: something is there already; remove it, or give another homeDir", from.display(), to.display())]
     HomeOccupied { from: PathBuf, to: PathBuf },
     #[error("cannot change the home directory {}", path.display())]
     ChangeHome { path: PathBuf, source: io::Error },
@@ -211,7 +213,7 @@ pub enum Error {
         found: PathBuf,
         wanted: PathBuf,
     },
-    #[error("cannot create the hard link {}: its target {} does not exist", path.display(), target.display())]
+    #[error("cannot create the hard link {}: its target {} does not exist; make it, or correct the target", path.display(), target.display())]
     NoTarget { path: PathBuf, target: PathBuf },
     #[error("cannot create the hard link {}: something other than its target {} is there already; set overwrite, or choose another path", path.display(), target.display())]
     OtherFile { path: PathBuf, target: PathBuf },
@@ -246,7 +248,7 @@ pub enum Error {
     AccountField { field: &'static str, name: String },
     #[error("the {field} of {name} must be an absolute path")]
     AccountPath { field: &'static str, name: String },
-    #[error("the {kind} {name} cannot have the id {id}: {taken} has it")]
+    #[error("the {kind} {name} cannot have the id {id}: {taken} has it; give another one")]
     IdTaken {
         kind: &'static str,
         name: String,
@@ -268,7 +270,9 @@ pub enum Error {
         "cannot create the group {name} for the user of that name: it exists already; name it as primaryGroup, or set noUserGroup"
     )]
     UserGroupExists { name: String },
-    #[error("cannot remove the group {name}: it is the primary group of {user}")]
+    #[error(
+        "cannot remove the group {name}: it is the primary group of {user}; give that user another one"
+    )]
     GroupInUse { name: String, user: String },
     #[error("cannot write the SSH keys of {user}: the home directory {} does not exist; leave noCreateHome out", home.display())]
     NoHome { user: String, home: PathBuf },
@@ -307,13 +311,13 @@ pub enum Error {
         problem: &'static str,
     },
     #[error(
-        "no device {} has appeared within {} s, which ignition.config.device= names by the label of its filesystem", device.display(), waited.as_secs()
+        "no device {} has appeared within {} s, which ignition.config.device= names by the label of its filesystem; attach it, or correct the label", device.display(), waited.as_secs()
     )]
     NoLabel {
         device: PathBuf,
         waited: std::time::Duration,
     },
-    #[error("there is no {path} on {}, which ignition.config.path= names", device.display())]
+    #[error("there is no {path} on {}, which ignition.config.path= names; correct the path", device.display())]
     NoConfigOnDevice { device: PathBuf, path: String },
     #[error("-root is empty, and the stage {stage} needs the root of the system that is made")]
     NoRoot { stage: crate::stage::Stage },

@@ -8,7 +8,7 @@ mod mounts;
 mod order;
 mod plan;
 mod plan_property;
-mod programs;
+pub(crate) mod programs;
 mod raid;
 mod sgdisk;
 mod tables;

@@ -365,7 +365,9 @@ fn a_device_with_a_config_is_read_within_itself() {
     }
     assert_eq!(read("/empty"), found(None, &place("/empty")));
     for path in ["/outside", "/none", "/../secret"] {
-        let missing = format!("there is no {path} on /dev/sdb1, which ignition.config.path= names");
+        let missing = format!(
+            "there is no {path} on /dev/sdb1, which ignition.config.path= names; correct the path"
+        );
         assert_eq!(read(path), Err(missing));
     }
 }
@@ -384,7 +386,7 @@ async fn a_device_with_a_config_is_waited_for_and_mounted_for_reading() {
     assert_eq!(
         told(&dir, labelled.config(&machine).await),
         Err("no device DIR/dev/disk/by-label/CONFIG has appeared within 0 s, which ignition.config.device= names by the \
-             label of its filesystem"
+             label of its filesystem; attach it, or correct the label"
             .to_owned())
     );
     // What is no filesystem cannot be mounted, by whomever.

@@ -556,3 +556,17 @@ async fn a_root_that_is_empty_will_do_where_none_is_needed() {
         );
     }
 }
+
+/// What the network does not give must not cost the data on a disk.
+#[tokio::test]
+async fn no_disk_is_touched_before_the_keys_of_its_volumes_are_there() {
+    let boot = FirstBoot::with(&config(&json!({"storage": {
+        "disks": [{"device": "/dev/vdb", "wipeTable": true, "partitions": [{"number": 1}]}],
+        "luks": [{"name": "data", "device": "/dev/vdb1", "keyFile": {"source": "file:///no/such/key"}}],
+    }})));
+    let disk = crate::disks::programs::image(boot.dir.path(), "vdb", 8);
+    boot.stage(Stage::Fetch).await.unwrap();
+    let missing = "cannot read file:///no/such/key: No such file or directory (os error 2)";
+    assert_eq!(boot.stage(Stage::Disks).await, Err(missing.to_owned()));
+    assert!(std::fs::read(disk).unwrap() == vec![0; 8 << 20]);
+}

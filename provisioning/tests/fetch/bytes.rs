@@ -152,7 +152,7 @@ async fn gzip_must_be_whole() {
             (Err(error), None) => assert_eq!(
                 error.to_string(),
                 format!(
-                    "cannot decompress data:;base64,… ({} characters): it is not whole gzip data",
+                    "cannot decompress data:;base64,… ({} characters): it is not whole gzip data; compress it, or leave the compression out",
                     url.len()
                 ),
                 "{name}"

@@ -88,11 +88,11 @@ fn refused() {
     for (wanted, message) in [
         (
             json!({ "name": "team", "gid": 27 }),
-            "the group team cannot have the id 27: sudo has it",
+            "the group team cannot have the id 27: sudo has it; give another one",
         ),
         (
             json!({ "name": "sudo", "gid": 100 }),
-            "the group sudo cannot have the id 100: users has it",
+            "the group sudo cannot have the id 100: users has it; give another one",
         ),
         (
             json!({ "name": "team", "gid": 4_294_967_295_u32 }),
@@ -100,7 +100,7 @@ fn refused() {
         ),
         (
             json!({ "name": "foo", "shouldExist": false }),
-            "cannot remove the group foo: it is the primary group of foo",
+            "cannot remove the group foo: it is the primary group of foo; give that user another one",
         ),
         (
             json!({ "name": "a b" }),

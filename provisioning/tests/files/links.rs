@@ -140,12 +140,12 @@ fn refused() {
         (
             "",
             json!({ "path": "/l", "target": "/f", "hard": true }),
-            "cannot create the hard link /l: its target /f does not exist",
+            "cannot create the hard link /l: its target /f does not exist; make it, or correct the target",
         ),
         (
             "",
             json!({ "path": "/l", "target": "/d/f", "hard": true }),
-            "cannot create the hard link /l: its target /d/f does not exist",
+            "cannot create the hard link /l: its target /d/f does not exist; make it, or correct the target",
         ),
         (
             "f 0600 0:0 \"\"\nl 0644 0:0 \"\"",

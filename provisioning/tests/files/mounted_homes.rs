@@ -93,7 +93,7 @@ fn a_filesystem_in_the_home_of_root_changes_nothing() {
     if !is_root("a_filesystem_in_the_home_of_root_changes_nothing") {
         return;
     }
-    let mut config = core("", &["/root/data"]);
+    let mut config = core("", &["/root", "/root/data"]);
     config["passwd"]["users"][0]["name"] = json!("root");
     let tree = format!("{}root/ 0755 0:0\nroot/data/ 0755 0:0\n", BASE.tree());
     gives(&tree, config, &tree);

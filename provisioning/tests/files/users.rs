@@ -389,8 +389,8 @@ fn refused() {
         (json!({ "name": "core", "passwordHash": "*\nroot::0" }), field("passwordHash")),
         (json!({ "name": "core", "homeDir": "home" }), "the homeDir of core must be an absolute path".into()),
         (json!({ "name": "core", "uid": -5 }), "-5 is not a user id for core: it must be from 0 to 4294967294".into()),
-        (json!({ "name": "core", "uid": 1500 }), "the user core cannot have the id 1500: foo has it".into()),
-        (json!({ "name": "foo", "uid": 0 }), "the user foo cannot have the id 0: root has it".into()),
+        (json!({ "name": "core", "uid": 1500 }), "the user core cannot have the id 1500: foo has it; give another one".into()),
+        (json!({ "name": "foo", "uid": 0 }), "the user foo cannot have the id 0: root has it; give another one".into()),
         (json!({ "name": "core", "primaryGroup": "wheel" }), "cannot put the user core into the group 'wheel', which is not in /etc/group of the new root; create it in passwd.groups".into()),
         (json!({ "name": "core", "groups": ["sudo", "wheel"] }), "cannot put the user core into the group 'wheel', which is not in /etc/group of the new root; create it in passwd.groups".into()),
         (json!({ "name": "sudo" }), "cannot create the group sudo for the user of that name: it exists already; name it as primaryGroup, or set noUserGroup".into()),
@@ -510,7 +510,7 @@ fn as_root_homes_of_users_that_change() {
     fails(
         &occupied,
         config,
-        "cannot move the home directory /home/foo to /srv/foo: something is there already",
+        "cannot move the home directory /home/foo to /srv/foo: something is there already; remove it, or give another homeDir",
     );
 }
 
