@@ -57,7 +57,7 @@ impl<'a> Source<'a> {
 }
 
 /// Reads an address as strictly as Go's `url.Parse`, which Ignition validates with. [`Url`] alone follows browsers: it
-/// takes out white space and line ends, reads `\\` as `/` and `http:host` as `http://host`, so that another address would
+/// takes out white space and line ends, reads `\` as `/` and `http:host` as `http://host`, so that another address would
 /// be fetched than the config says.
 ///
 /// # Errors

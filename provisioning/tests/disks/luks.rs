@@ -175,11 +175,6 @@ fn volumes_that_clevis_unlocks() {
             tried.as_slice(),
         ),
         (
-            r#"{"tpm2": true, "threshold": 0}"#,
-            r#"sss "{\"pins\":{\"tpm2\":{}},\"t\":1}""#,
-            &tried,
-        ),
-        (
             r#"{"tang": [{"url": "http://a", "thumbprint": "x"}]}"#,
             r#"sss "{\"pins\":{\"tang\":[{\"url\":\"http://a\",\"thp\":\"x\"}]},\"t\":1}""#,
             &tried,

@@ -137,7 +137,7 @@ fn check_custom(custom: &spec::ClevisCustom, at: &Path, others: bool, findings: 
 }
 
 fn check_tang(tang: &spec::Tang, at: &Path, findings: &mut Findings) {
-    let url = said(tang.url.as_ref()).map(|url| address(url));
+    let url = said(tang.url.as_ref()).map(address);
     if !url.is_some_and(|url| url.is_ok_and(|url| matches!(url.scheme(), "http" | "https"))) {
         findings.error(
             at.field("url"),

@@ -164,3 +164,19 @@ pub(super) fn lines(wanted: &Luks, bound: &Bound, device: &Device, key: &KeyFile
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::bound;
+
+    #[test]
+    fn a_threshold_of_0_is_that_of_none() {
+        for threshold in ["", r#", "threshold": 0"#, r#", "threshold": 1"#] {
+            let text = format!(r#"{{"name": "a", "clevis": {{"tpm2": true{threshold}}}}}"#);
+            let bound = bound(&serde_json::from_str(&text).unwrap()).unwrap();
+            let bound = bound.unwrap();
+            let config = r#"{"pins":{"tpm2":{}},"t":1}"#;
+            assert_eq!((bound.config.as_str(), bound.can_be_tried), (config, true));
+        }
+    }
+}
