@@ -380,6 +380,25 @@ mod tests {
         }
     }
 
+    /// A new connection is no new beginning, and what one address gave is not another's.
+    #[tokio::test]
+    async fn what_an_address_gave_before_it_failed_counts_on() {
+        let patience = Patience {
+            pause: Duration::ZERO,
+            ..Patience::default()
+        };
+        let least = std::num::NonZeroU64::new(1000).unwrap();
+        let sources = Sources::parse(["http://a", "http://b"]).unwrap();
+        let mut turns = sources.turns(&patience);
+        let (seconds, window) = (Duration::from_secs(20), Duration::from_secs(30));
+        for (bytes, slow) in [(5, None), (7, None), (1, Some((6, 2 * seconds)))] {
+            turns.tempo().wait(seconds);
+            assert_eq!(turns.tempo().too_slow(bytes, window, least), slow);
+            let broke = status(BUSY, Duration::ZERO);
+            turns.failed(broke).await.unwrap();
+        }
+    }
+
     #[tokio::test]
     async fn what_is_ours_is_nobodys_turn() {
         let sources = Sources::parse(["http://a", "http://b"]).unwrap();
