@@ -345,6 +345,33 @@ mod tests {
         }
     }
 
+    /// Each time it gives enough for all its rounds to begin again.
+    #[tokio::test]
+    async fn who_gives_a_part_too_slowly_each_time_is_given_up() {
+        let patience = Patience {
+            retries: 2,
+            pause: Duration::ZERO,
+            ..Patience::default()
+        };
+        let slow = || Error::Slow {
+            url: "http://host/".parse::<Url>().unwrap().into(),
+            position: 0,
+            bytes: PROGRESS,
+            seconds: 30.0,
+        };
+        let sources = Sources::parse(["http://a", "http://b"]).unwrap();
+        let (mut turns, mut asked) = (sources.turns(&patience), String::new());
+        for _ in 0..9 {
+            asked.push_str(turns.base().host_str().unwrap());
+            turns.gave(PROGRESS);
+            if turns.failed(slow()).await.is_err() {
+                break;
+            }
+        }
+        // As often as rounds and addresses are, and once more.
+        assert_eq!(asked, "ababa");
+    }
+
     /// Between two rounds: as long as the server asks, at least our own pause, at most the longest.
     #[test]
     fn pauses() {
