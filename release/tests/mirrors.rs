@@ -212,9 +212,9 @@ async fn the_mirror_goes_on_where_the_server_began_to_drip() {
     assert_eq!(found, (1, 1));
 }
 
-/// It gives bytes all the time: three times as many as a minimum of 1000 a second would let pass, and more than the default
-/// minimum where the operator wants more.
-/// A machine that is busy makes it slower, never faster.
+/// It gives bytes all the time: three times as many as a minimum of 1000 a second would let pass,
+/// and more than the default minimum where the operator wants more. A machine that is busy makes it
+/// slower, never faster.
 #[tokio::test]
 async fn a_server_that_gives_less_than_the_minimum_is_left_for_the_mirror() {
     for (min_throughput, drop) in [(None, 300), (NonZeroU64::new(100_000), 2000)] {

@@ -254,7 +254,8 @@ pub(crate) fn stalling_answer(
     streamed(status, headers, Body::from_stream(pieces), promised)
 }
 
-/// An answer of which, after the first `begun` bytes, `drop` come ten times a second, or more slowly.
+/// An answer of which, after the first `begun` bytes, `drop` come ten times a second, or more
+/// slowly.
 pub(crate) fn dripping_answer(
     status: u16,
     headers: &[(&str, String)],
