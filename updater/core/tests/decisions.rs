@@ -600,7 +600,8 @@ fn waiting_ends_when_the_repository_answers_and_when_no_reboot_is_wanted_any_mor
     assert_eq!(state.waits_since, None);
 }
 
-/// An answer ends the wait, whoever asked, and durably: what is remembered of it would shorten the next one.
+/// An answer ends the wait, whoever asked, and durably: what is remembered of it would shorten the
+/// next one.
 #[test]
 fn a_reboot_waits_anew_once_the_repository_has_answered() {
     let then = Unreachable::Wait { limit: 10 };
