@@ -1,5 +1,6 @@
 //! A server fails, and a mirror goes on where it was.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,12 +104,17 @@ fn head(from: usize, size: usize) -> [(&'static str, String); 1] {
 
 /// A client that waits so many seconds for bytes.
 fn patient_for(seconds: u64) -> Http {
+    patient_over(&Network::default(), seconds)
+}
+
+/// The same over a network of the operator's.
+fn patient_over(network: &Network, seconds: u64) -> Http {
     let patience = Patience {
         read: Duration::from_secs(seconds),
         ..impatient()
     };
     let clock = Arc::new(FixedClock::new(BEGIN.parse().unwrap()));
-    Http::new(patience, &Network::default(), clock).unwrap()
+    Http::new(patience, network, clock).unwrap()
 }
 
 /// In the middle of the pack: what came is kept, the mirror is asked for the rest, and for nothing twice.
@@ -190,7 +196,12 @@ async fn the_mirror_goes_on_where_the_server_began_to_drip() {
         let drip = || {
             let from = start(range);
             let begun = STOP.saturating_sub(from).max(1);
-            dripping_answer(206, &head(from, pack.len()), pack[from..].to_vec(), begun)
+            dripping_answer(
+                206,
+                &head(from, pack.len()),
+                pack[from..].to_vec(),
+                (begun, 1),
+            )
         };
         (path[1..] == asked).then(drip)
     });
@@ -201,6 +212,37 @@ async fn the_mirror_goes_on_where_the_server_began_to_drip() {
     assert_eq!(found, (1, 1));
 }
 
+/// It gives bytes all the time: three times as many as a minimum of 1000 a second would let pass,
+/// and more than the default minimum where the operator wants more. A machine that is busy makes it
+/// slower, never faster.
+#[tokio::test]
+async fn a_server_that_gives_less_than_the_minimum_is_left_for_the_mirror() {
+    for (min_throughput, drop) in [(None, 300), (NonZeroU64::new(100_000), 2000)] {
+        let pair = Pair::new().await;
+        let (path, pack) = (pair.pack(), pair.pack_bytes());
+        assert!(
+            pack.len() > 30 * drop,
+            "it must not end before it is too slow"
+        );
+        let asked = path.clone();
+        pair.first.lie(move |path, range, _| {
+            let drip = || {
+                let from = start(range);
+                let rest = pack[from..].to_vec();
+                dripping_answer(206, &head(from, pack.len()), rest, (drop, drop))
+            };
+            (path[1..] == asked).then(drip)
+        });
+        let network = Network {
+            min_throughput,
+            ..Network::default()
+        };
+        pair.arrives(patient_over(&network, 2)).await;
+        let found = (pair.first.asked(&path), pair.site.asked(&path));
+        assert_eq!(found, (1, 1), "{min_throughput:?}");
+    }
+}
+
 /// With nobody else to ask it ends, and does not go on for ever.
 #[tokio::test]
 async fn a_server_that_only_drips_is_given_up() {
@@ -209,7 +251,7 @@ async fn a_server_that_only_drips_is_given_up() {
     let drips = move |path: &str, range: Option<&str>| {
         let drip = || {
             let from = start(range);
-            dripping_answer(206, &head(from, pack.len()), pack[from..].to_vec(), 1)
+            dripping_answer(206, &head(from, pack.len()), pack[from..].to_vec(), (1, 1))
         };
         (path[1..] == asked).then(drip)
     };

@@ -254,21 +254,23 @@ pub(crate) fn stalling_answer(
     streamed(status, headers, Body::from_stream(pieces), promised)
 }
 
-/// An answer of which, after the first `begun` bytes, one comes ten times a second.
+/// An answer of which, after the first `begun` bytes, `drop` come ten times a second, or more
+/// slowly.
 pub(crate) fn dripping_answer(
     status: u16,
     headers: &[(&str, String)],
     bytes: Vec<u8>,
-    begun: usize,
+    (begun, drop): (usize, usize),
 ) -> Response {
     let promised = bytes.len();
-    let drops = futures_util::stream::unfold((bytes, begun), async |(mut rest, taken)| {
+    let drops = futures_util::stream::unfold((bytes, begun), move |(mut rest, taken)| async move {
         if rest.is_empty() {
             return None;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+        let taken = taken.min(rest.len());
         let piece = rest.drain(..taken).collect::<Vec<u8>>();
-        Some((Ok::<_, std::io::Error>(piece), (rest, 1)))
+        Some((Ok::<_, std::io::Error>(piece), (rest, drop)))
     });
     streamed(status, headers, Body::from_stream(drops), promised)
 }

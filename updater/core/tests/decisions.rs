@@ -600,6 +600,32 @@ fn waiting_ends_when_the_repository_answers_and_when_no_reboot_is_wanted_any_mor
     assert_eq!(state.waits_since, None);
 }
 
+/// An answer ends the wait, whoever asked, and durably: what is remembered of it would shorten the
+/// next one.
+#[test]
+fn a_reboot_waits_anew_once_the_repository_has_answered() {
+    let then = Unreachable::Wait { limit: 10 };
+    let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
+    let (waiting, _) = step(about_to_reboot(), unread(then, 1));
+    let (state, _) = step(waiting, Event::Asked(Request::Check, machine.clone()));
+    let (state, effects) = step(state, offer(2));
+    assert_eq!(effects, [Effect::Save]);
+    assert_eq!(state.waits_since, None);
+    let again = Event::Asked(Request::Automatic(Goal::Reboot), machine);
+    let (state, _) = step(state, again);
+    let (state, effects) = step(state, unread(then, 100));
+    assert_eq!(effects, [Effect::Save]);
+    assert_eq!(state.waits_since, Some(100));
+}
+
+#[test]
+fn a_wait_ends_with_the_entry_of_the_armed_release() {
+    let then = Unreachable::Wait { limit: 10 };
+    let (waiting, _) = step(about_to_reboot(), unread(then, 1));
+    let (state, _) = step(waiting, Event::Started(facts(1, &[(1, None)])));
+    assert_eq!(state.waits_since, None);
+}
+
 #[test]
 fn what_the_operator_applies_is_booted_once_the_repository_answers() {
     let then = Unreachable::Wait { limit: 10 };

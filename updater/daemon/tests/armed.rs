@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
+    hold::SlowServer,
     node::{Node, Ran},
     site::Site,
 };
@@ -90,12 +91,17 @@ fn a_release_that_was_published_anew_with_other_content_is_disarmed() {
 
 #[test]
 fn a_server_that_loses_the_manifest_of_the_armed_release_disarms_nothing() {
-    let site = Site::new();
-    let node = armed(&site);
-    std::fs::remove_dir_all(site.repository().join("targets/releases/2")).unwrap();
-    let ran = node.once();
-    assert_eq!(ran.code, Some(5), "{}", ran.log);
-    assert_eq!(node.entries(), ["acl_1.efi", "acl_2+3.efi"]);
+    for newer in [None, Some("3")] {
+        let site = Site::new();
+        let node = armed(&site);
+        if let Some(version) = newer {
+            site.publish(version);
+        }
+        std::fs::remove_dir_all(site.repository().join("targets/releases/2")).unwrap();
+        let ran = node.once();
+        assert_eq!(ran.code, Some(5), "{}", ran.log);
+        assert_eq!(node.entries(), ["acl_1.efi", "acl_2+3.efi"]);
+    }
 }
 
 #[test]
@@ -222,4 +228,35 @@ fn without_the_repository_a_reboot_is_done_where_the_configuration_says_go() {
     node.follow(NOBODY);
     let ran = node.once();
     assert!(ran.log.contains(REBOOTS), "{}", ran.log);
+}
+
+/// The channel alone says that the release was taken back: what else the server does not give, such
+/// as the manifest of a newer release, does not hide it. Else `go` would boot it.
+#[test]
+fn a_release_that_was_taken_back_is_disarmed_though_a_newer_manifest_cannot_be_fetched() {
+    type TakeBack = fn(&Site);
+    let ways: [(TakeBack, &str); 2] = [
+        (
+            |site| site.withdraw("2", "eats data"),
+            "2 was withdrawn by its publisher: eats data",
+        ),
+        (|site| site.pause("2", true), "2 is paused by its publisher"),
+    ];
+    for (take_back, reason) in ways {
+        let site = Site::new();
+        let node = armed(&site);
+        reboot(&node, "unreachable = \"go\"");
+        take_back(&site);
+        site.publish("3");
+        let server = SlowServer::out_of_order(site.repository(), |path| {
+            path.starts_with("/targets/releases/3/")
+        });
+        node.follow(&server.url());
+        let ran = node.once();
+        assert!(!ran.log.contains(REBOOTS), "{}", ran.log);
+        assert_eq!(node.entries(), ["acl_1.efi"], "{}", ran.log);
+        assert_eq!(node.state()["history"][0]["reason"], reason);
+        // What there is instead is not known: the server gives no manifest.
+        assert_eq!(ran.code, Some(5), "{}", ran.log);
+    }
 }

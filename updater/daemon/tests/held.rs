@@ -63,6 +63,22 @@ fn a_disk_that_stands_still_holds_up_neither_the_bus_nor_the_end() {
     }
 }
 
+/// The same where the disk is at fault while a release is disarmed that was taken back.
+#[test]
+fn a_disk_that_stands_still_at_a_disarming_holds_up_neither_the_bus_nor_the_end() {
+    let site = Site::new();
+    site.publish("2");
+    let armed = Node::new(&site);
+    assert_eq!(armed.once().code, Some(0));
+    site.withdraw("2", "eats data");
+    let mounted = Mounted::new(Volume::read(armed.dir()));
+    let node = Node::at(mounted.path());
+    let runtime = ends(&node, ("disarm-armed", Verb::Stage), mounted.hold());
+    mounted.hold().open();
+    drop(runtime);
+    assert!(node.entries_are_whole());
+}
+
 #[test]
 fn a_server_that_stands_still_holds_up_neither_the_bus_nor_the_end() {
     let site = Site::new();

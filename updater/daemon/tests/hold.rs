@@ -154,6 +154,17 @@ pub(crate) struct SlowServer(SocketAddr);
 impl SlowServer {
     /// `before` is told which path is asked for.
     pub(crate) fn new(directory: PathBuf, before: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self::out_of_order(directory, move |path| {
+            before(path);
+            false
+        })
+    }
+
+    /// One that is out of order where `before` says so: it answers 503.
+    pub(crate) fn out_of_order(
+        directory: PathBuf,
+        before: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let before = Arc::new(before);
@@ -172,13 +183,18 @@ impl SlowServer {
     }
 }
 
-fn serve(stream: TcpStream, directory: &Path, before: &dyn Fn(&str)) -> std::io::Result<()> {
+fn serve(
+    stream: TcpStream,
+    directory: &Path,
+    before: &dyn Fn(&str) -> bool,
+) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
     while !lines.next().transpose()?.unwrap_or_default().is_empty() {}
     let path = request.split(' ').nth(1).unwrap_or_default();
-    before(path);
+    let out_of_order = before(path);
     let (status, bytes) = match file::read(directory.join(path.trim_start_matches('/'))) {
+        _ if out_of_order => ("503 Service Unavailable", Vec::new()),
         Ok(bytes) => ("200 OK", bytes),
         Err(_) => ("404 Not Found", Vec::new()),
     };

@@ -24,6 +24,8 @@ mod private_bus;
 mod refusals;
 mod site;
 mod small;
+mod synchronised;
 #[path = "../../../release/tests/uki.rs"]
 mod uki;
+mod unsent;
 mod updates;

@@ -63,6 +63,32 @@ fn bandwidth_is_limited() {
     assert!(took > 0.9 * fetched / 500e3, "{fetched} bytes in {took} s");
 }
 
+/// Beside an hour: as long as the slowest server that is not given up needs, and as long as the
+/// bandwidth makes it wait.
+#[test]
+fn a_staging_may_take_as_long_as_the_network_that_is_set() {
+    let site = Site::new();
+    site.publish("2");
+    let parts = site.manifest("2").artifacts;
+    let packs = [parts.usr, parts.verity, parts.signature, parts.uki];
+    let bytes: u64 = packs.iter().map(|part| part.plain().pack.size).sum();
+    for (text, seconds) in [
+        ("", 3600 + bytes.div_ceil(10_000)),
+        ("min_throughput = \"100\"", 3600 + bytes.div_ceil(100)),
+        (
+            "min_throughput = \"1K\"\nbandwidth = \"10M\"",
+            3600 + bytes.div_ceil(1000) + bytes.div_ceil(10_000_000),
+        ),
+    ] {
+        let node = Node::new(&site);
+        configure(&node, text);
+        let ran = node.once();
+        let told = format!("release 2 must be staged within {seconds} s");
+        assert!(ran.log.contains(&told), "{told}: {}", ran.log);
+        assert_eq!(ran.code, Some(0), "{}", ran.log);
+    }
+}
+
 #[test]
 fn authorities_that_are_not_there_or_none() {
     let site = Site::new();

@@ -179,14 +179,51 @@ impl Node {
         command.stderr(std::process::Stdio::null()).spawn().unwrap()
     }
 
+    /// Start the agent as the one of a machine that runs, with the system bus at `bus`. It reads
+    /// its log to whoever takes the lines.
+    pub(crate) fn serve_here(
+        &self,
+        bus: &str,
+        more: &[&str],
+    ) -> (Running, tokio::sync::mpsc::UnboundedReceiver<String>) {
+        self.show_disk();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let command = self.here("run", more);
+        let command = command.env("DBUS_SYSTEM_BUS_ADDRESS", bus).stderr(writer);
+        let running = command.spawn().unwrap();
+        let (tell, lines) = tokio::sync::mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(reader).lines() {
+                // A test that has seen enough listens no longer.
+                let _ = tell.send(line.unwrap());
+            }
+        });
+        (running, lines)
+    }
+
+    /// Have the disk found as the kernel shows it.
+    fn show_disk(&self) {
+        let guid = Table::read(self.disk()).unwrap().partitions()[0].guid;
+        let uevent = format!("DEVTYPE=partition\nPARTUUID={guid}\n");
+        self.put("sys/devices/disk/part/uevent", uevent.as_bytes());
+        let block = self.root().join("sys/class/block");
+        std::fs::create_dir_all(&block).unwrap();
+        std::os::unix::fs::symlink("../../devices/disk/part", block.join("part")).unwrap();
+        std::fs::create_dir_all(self.root().join("dev")).unwrap();
+        std::os::unix::fs::symlink(self.disk(), self.root().join("dev/disk")).unwrap();
+    }
+
     fn verb(&self, verb: &str, more: &[&str]) -> ToolCommand {
+        self.here(verb, more).arg("--disk").arg(self.disk())
+    }
+
+    /// The agent's program, for a machine whose disk is looked for.
+    fn here(&self, verb: &str, more: &[&str]) -> ToolCommand {
         Tools::host()
             .command(Tool::Own(AGENT.into()))
             .arg(verb)
             .arg("--root")
             .arg(self.root())
-            .arg("--disk")
-            .arg(self.disk())
             .args(more.iter().map(ToString::to_string))
             .env("RUST_LOG", "acl_updated=info,acl_release=info")
     }

@@ -33,11 +33,8 @@ pub(crate) trait Updater {
     fn progress(&self) -> zbus::Result<(u64, u64)>;
 }
 
-/// The agent on `node` until `shutdown` ends, and a client's connection to it.
-pub(crate) async fn agent(
-    node: &Node,
-    shutdown: impl Future<Output = ()>,
-) -> (Connection, impl Future<Output = Result<(), run::Error>>) {
+/// Both ends of a connection.
+pub(crate) async fn pair() -> (Connection, Connection) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     for end in [&ours, &theirs] {
         end.set_nonblocking(true).unwrap();
@@ -49,7 +46,15 @@ pub(crate) async fn agent(
         .p2p()
         .build();
     let client = Builder::unix_stream(stream(theirs)).p2p().build();
-    let (server, client) = tokio::try_join!(server, client).unwrap();
+    tokio::try_join!(server, client).unwrap()
+}
+
+/// The agent on `node` until `shutdown` ends, and a client's connection to it.
+pub(crate) async fn agent(
+    node: &Node,
+    shutdown: impl Future<Output = ()>,
+) -> (Connection, impl Future<Output = Result<(), run::Error>>) {
+    let (server, client) = pair().await;
     let ground = Ground {
         machine: Arc::new(Machine {
             root: node.root(),

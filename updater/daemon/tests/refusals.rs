@@ -5,7 +5,11 @@ use std::sync::{Arc, Once};
 use acl_host::file;
 use serde_json::json;
 
-use crate::{hold::SlowServer, node::Node, site::Site};
+use crate::{
+    hold::{Hold, SlowServer, Watchdog},
+    node::Node,
+    site::Site,
+};
 
 /// Run once; the reason that is told. As [`untouched`], and the machine still boots what it ran.
 fn refused(node: &Node, more: &[&str], code: i32) -> String {
@@ -293,6 +297,43 @@ fn a_release_withdrawn_while_it_was_written_is_not_armed() {
     node.follow(&server.url());
     let ran = node.once();
     assert_eq!(ran.code, Some(5), "{}", ran.log);
+    let told = node.state()["state"]["reason"].as_str().unwrap().to_owned();
+    assert!(
+        told.contains("was withdrawn by its publisher: eats data"),
+        "{told}"
+    );
+    assert_eq!(node.entries(), ["acl_1.efi"]);
+}
+
+/// The server stands still in the middle of the write, so that nothing else ends it. What is
+/// offered is looked at again every `check_interval`, of which 10 s is the shortest.
+#[test]
+fn a_release_withdrawn_while_it_is_written_is_written_no_further() {
+    let site = Arc::new(Site::new());
+    site.publish("2");
+    let node = Node::new(&site);
+    let hold = Arc::new(Hold::default());
+    let pack = format!("/blobs/{}", site.manifest("2").artifacts.usr.pack.sha256);
+    let (withdrawn, publisher, held) = (Once::new(), site.clone(), hold.clone());
+    let server = SlowServer::new(site.repository(), move |path| {
+        if path == pack {
+            withdrawn.call_once(|| {
+                publisher.withdraw("2", "eats data");
+                held.shut();
+            });
+            held.pass();
+        }
+    });
+    node.follow(&server.url());
+    node.put("etc/acl/updater.d/20.toml", b"check_interval = \"10s\"\n");
+    let watchdog = Watchdog::new(&hold);
+    let ran = node.once();
+    assert!(hold.is_shut(), "it waited for the server: {}", ran.log);
+    drop(watchdog);
+    hold.open();
+    assert_eq!(ran.code, Some(5), "{}", ran.log);
+    let failed = "effect=\"write\" phase=\"failed\"";
+    assert!(ran.log.contains(failed), "{}", ran.log);
     let told = node.state()["state"]["reason"].as_str().unwrap().to_owned();
     assert!(
         told.contains("was withdrawn by its publisher: eats data"),

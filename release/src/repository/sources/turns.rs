@@ -345,6 +345,33 @@ mod tests {
         }
     }
 
+    /// Each time it gives enough for all its rounds to begin again.
+    #[tokio::test]
+    async fn who_gives_a_part_too_slowly_each_time_is_given_up() {
+        let patience = Patience {
+            retries: 2,
+            pause: Duration::ZERO,
+            ..Patience::default()
+        };
+        let slow = || Error::Slow {
+            url: "http://host/".parse::<Url>().unwrap().into(),
+            position: 0,
+            bytes: PROGRESS,
+            seconds: 30.0,
+        };
+        let sources = Sources::parse(["http://a", "http://b"]).unwrap();
+        let (mut turns, mut asked) = (sources.turns(&patience), String::new());
+        for _ in 0..9 {
+            asked.push_str(turns.base().host_str().unwrap());
+            turns.gave(PROGRESS);
+            if turns.failed(slow()).await.is_err() {
+                break;
+            }
+        }
+        // As often as rounds and addresses are, and once more.
+        assert_eq!(asked, "ababa");
+    }
+
     /// Between two rounds: as long as the server asks, at least our own pause, at most the longest.
     #[test]
     fn pauses() {
@@ -377,6 +404,25 @@ mod tests {
             turns.failed(status(BUSY, wait)).await.unwrap();
             let found = turns.tempo().too_slow(1, Duration::from_millis(1), least);
             assert_eq!(found, slow, "{asked_for}");
+        }
+    }
+
+    /// A new connection is no new beginning, and what one address gave is not another's.
+    #[tokio::test]
+    async fn what_an_address_gave_before_it_failed_counts_on() {
+        let patience = Patience {
+            pause: Duration::ZERO,
+            ..Patience::default()
+        };
+        let least = std::num::NonZeroU64::new(1000).unwrap();
+        let sources = Sources::parse(["http://a", "http://b"]).unwrap();
+        let mut turns = sources.turns(&patience);
+        let (seconds, window) = (Duration::from_secs(20), Duration::from_secs(30));
+        for (bytes, slow) in [(5, None), (7, None), (1, Some((6, 2 * seconds)))] {
+            turns.tempo().wait(seconds);
+            assert_eq!(turns.tempo().too_slow(bytes, window, least), slow);
+            let broke = status(BUSY, Duration::ZERO);
+            turns.failed(broke).await.unwrap();
         }
     }
 

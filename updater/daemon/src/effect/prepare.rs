@@ -9,6 +9,7 @@ use acl_release::{
 };
 
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 use super::{
     Error, kernel, room,
@@ -46,7 +47,13 @@ pub(super) async fn prepare(session: &mut Session) -> Result<u64, Error> {
     let files = StagedFiles::new(&session.machine.state_dir());
     files.make()?;
     room::check(&session.machine, found)?;
-    session.limit = Some(Limit::new(manifest, session.way.network()));
+    let limit = Limit::new(manifest, session.way.network());
+    let (version, seconds) = (&manifest.version, limit.seconds());
+    info!(
+        seconds,
+        "release {version} must be staged within {seconds} s"
+    );
+    session.limit = Some(limit);
     let (stop, fetched) = (session.cancel.child_token(), Fetched::default());
     let work = fetch(session, &files, (&fetched, &stop));
     session.prepared = Some(watch::over(session, &stop, work).await?);

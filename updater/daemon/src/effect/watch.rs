@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Error, recheck};
-use crate::session::{Found, Session};
+use crate::session::Session;
 
 /// Beside what the network takes: for the disk, for repetitions, for servers that ask to be left alone.
 const ALLOWANCE: Duration = Duration::from_secs(3600);
@@ -43,6 +43,11 @@ impl Limit {
             ends: Instant::now() + whole,
         }
     }
+
+    /// How long it may take, in seconds.
+    pub(super) fn seconds(&self) -> u64 {
+        self.whole.as_secs()
+    }
 }
 
 /// How long a staging of `bytes` may take: an hour, and as long as the slowest address that is not given up needs for all
@@ -65,7 +70,11 @@ pub(super) async fn over<T>(
 ) -> Result<T, Error> {
     let found = session.found.as_ref().ok_or(Error::NothingFound)?;
     let limit = session.limit.ok_or(Error::NothingFound)?;
-    unless(watch(session, found, limit), stop, work).await
+    let version = Version::new(found.manifest.version.as_str());
+    let clock = session.clock.as_ref();
+    let look = async || recheck::still_offered(clock, found, &version).await;
+    let why = watch(&version, (found.check_interval, limit), look);
+    unless(why, stop, work).await
 }
 
 /// What `work` comes to, unless `why` comes before it; `work` has ended either way.
@@ -85,19 +94,26 @@ async fn unless<T>(
     Err(why)
 }
 
-/// Why the staging must end, once it must.
-async fn watch(session: &Session, found: &Found, limit: Limit) -> Error {
-    let version = Version::new(found.manifest.version.as_str());
+/// Why the staging must end, once it must. Every `interval` it is looked whether the release is
+/// still offered.
+async fn watch<L>(
+    version: &Version,
+    (interval, limit): (Duration, Limit),
+    look: impl Fn() -> L,
+) -> Error
+where
+    L: Future<Output = Result<(), Error>>,
+{
     loop {
-        let next = Instant::now() + found.check_interval;
+        let next = Instant::now() + interval;
         tokio::time::sleep_until(next.min(limit.ends)).await;
         if Instant::now() >= limit.ends {
             return Error::StagingTooLong {
-                version,
+                version: version.clone(),
                 limit: limit.whole,
             };
         }
-        match recheck::still_offered(session.clock.as_ref(), found, &version).await {
+        match look().await {
             Ok(()) => info!("release {version} is still offered"),
             Err(error) if is_final(&error) => return error,
             Err(error) => {
@@ -157,6 +173,69 @@ mod tests {
         let done = unless(std::future::pending(), &stop, async { Ok(7) }).await;
         assert_eq!(done.unwrap(), 7);
         assert!(!stop.is_cancelled());
+    }
+
+    /// A limit of five hours that ends then.
+    fn limit(ends: Instant) -> Limit {
+        let whole = Duration::from_secs(3600 * 5);
+        Limit { whole, ends }
+    }
+
+    /// Whatever the repository says, and though nothing of the work goes on by itself.
+    #[tokio::test]
+    async fn work_under_way_is_ended_by_the_limit() {
+        let two = Version::new("2");
+        let looks = std::cell::Cell::new(0);
+        let look = async || {
+            looks.set(looks.get() + 1);
+            Ok(())
+        };
+        let stop = CancellationToken::new();
+        let work = async {
+            stop.cancelled().await;
+            Err::<(), _>(Error::NothingFound)
+        };
+        let why = watch(
+            &two,
+            (Duration::from_secs(86_400), limit(Instant::now())),
+            look,
+        );
+        let told = unless(why, &stop, work).await.unwrap_err();
+        assert_eq!(told.to_string(), too_long().to_string());
+        assert_eq!(looks.get(), 0);
+    }
+
+    /// The second time nobody answers, which says nothing; the third time the release is another.
+    #[tokio::test]
+    async fn work_under_way_is_ended_by_what_a_look_finds() {
+        let two = Version::new("2");
+        let looks = std::cell::Cell::new(0);
+        let look = async || {
+            looks.set(looks.get() + 1);
+            match looks.get() {
+                1 => Ok(()),
+                2 => Err(Error::ReadRepository {
+                    source: acl_release::Error::Cut {
+                        url: Box::new("http://host/".parse().unwrap()),
+                        position: 0,
+                        size: 1,
+                    },
+                }),
+                _ => Err(Error::Replaced {
+                    version: Version::new("2"),
+                }),
+            }
+        };
+        let stop = CancellationToken::new();
+        let work = async {
+            stop.cancelled().await;
+            Err::<(), _>(Error::NothingFound)
+        };
+        let ends = limit(Instant::now() + Duration::from_secs(86_400));
+        let why = watch(&two, (Duration::ZERO, ends), look);
+        let told = unless(why, &stop, work).await.unwrap_err();
+        assert!(matches!(told, Error::Replaced { .. }), "{told}");
+        assert_eq!(looks.get(), 3);
     }
 
     /// What another try would not change ends a staging; a repository that is out of reach does not.
