@@ -554,6 +554,7 @@ fn a_reboot_waits_for_the_repository_up_to_the_limit() {
         version: version(2),
         since: HOUR,
         reason: "nobody answers".into(),
+        who: Who::Environment,
     };
     let mut state = about_to_reboot();
     for at in [HOUR, 2 * HOUR, 25 * HOUR - 1] {

@@ -203,7 +203,7 @@ pub async fn once(ground: Ground, shown: watch::Sender<Shown>) -> Result<Option<
 fn failure_of(phase: &Phase) -> Option<Failure> {
     match phase {
         Phase::Failed(failure) => Some(failure.clone()),
-        Phase::Waiting { .. } => Some(Failure::new(Who::Environment, phase.to_string())),
+        Phase::Waiting { who, .. } => Some(Failure::new(*who, phase.to_string())),
         _ => None,
     }
 }
