@@ -471,7 +471,7 @@ fn after_a_damaged_state_nothing_is_taken_automatically_until_a_retry() {
 fn about_to_reboot() -> State {
     let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
     let (state, effects) = step(armed(), Event::Asked(Request::Apply, machine));
-    assert_eq!(effects, [Effect::Check]);
+    assert_eq!(effects, [Effect::Save, Effect::Check]);
     state
 }
 
