@@ -67,10 +67,9 @@ fn a_reboot_that_waits_says_who_must_act() {
     set(&node, "[reboot]\nstrategy = \"immediate\"\n");
     let [operator, environment, server] = [node.copy(), node.copy(), node.copy()];
     operator.put("etc/acl/ca.pem", b"no certificate");
-    set(
-        &operator,
-        "ca = \"/etc/acl/ca.pem\"\n[reboot]\nstrategy = \"immediate\"\n",
-    );
+    let ca = operator.root().join("etc/acl/ca.pem");
+    let ca = format!("ca = {ca:?}\n[reboot]\nstrategy = \"immediate\"\n");
+    set(&operator, &ca);
     environment.follow(NOBODY);
     server.follow(&format!("{}metadata/", site.url()));
     for (node, who, code) in [
