@@ -5,12 +5,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::de::{SeqAccess, Visitor};
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::version::Version;
 
-/// Entries that cannot be understood and are told; of more there is nothing new to say.
+/// Entries that cannot be understood and of which it is told why; of more only the versions count.
 const UNCLEAR: usize = 16;
 
 /// The form of the document that this code writes and reads.
@@ -169,15 +169,25 @@ fn entries<'de, D: Deserializer<'de>>(
             let mut number = 0;
             while let Some(value) = list.next_element::<serde_json::Value>()? {
                 number += 1;
-                match Offer::deserialize(&value) {
-                    Ok(offer) => offers.push(offer),
-                    Err(error) if unclear.len() < UNCLEAR => unclear.push(Unclear {
-                        number,
-                        version: value.get("version").and_then(|v| v.as_str()?.parse().ok()),
-                        problem: error.to_string(),
-                    }),
-                    Err(_) => {}
-                }
+                let error = match Offer::deserialize(&value) {
+                    Ok(offer) => {
+                        offers.push(offer);
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                let version = value.get("version").and_then(|v| v.as_str()?.parse().ok());
+                let problem = match unclear.len() < UNCLEAR {
+                    true => error.to_string(),
+                    // It may take back what another entry offers.
+                    false if version.is_some() => format!("{UNCLEAR} before it are told"),
+                    false => continue,
+                };
+                unclear.push(Unclear {
+                    number,
+                    version,
+                    problem,
+                });
             }
             Ok((offers, unclear))
         }
@@ -192,6 +202,7 @@ pub struct Offer {
     /// The release.
     pub version: Version,
     /// When it may be taken first.
+    #[serde(deserialize_with = "time")]
     pub starts: Timestamp,
     /// The oldest version that may come directly; nodes that run an older one take another release on the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -202,6 +213,16 @@ pub struct Offer {
     /// Never offered again, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<String>,
+}
+
+/// The parser's own words say nothing to who reads them.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_parser: jiff::Error| {
+        D::Error::custom(format!(
+            "'{text}' is not a time such as 2026-12-01T08:00:00Z"
+        ))
+    })
 }
 
 impl Channel {
@@ -274,7 +295,7 @@ mod tests {
         };
         let unclear: Vec<_> = channel.unclear.iter().map(told).collect();
         let expected = [
-            (2, Some("2"), "failed to parse four dig"),
+            (2, Some("2"), "'soon' is not a time suc"),
             (3, None, "'../3' is not a version:"),
             (4, None, "invalid type: integer `7"),
             (0, Some("4"), "the channel lists it 2 t"),
@@ -285,7 +306,8 @@ mod tests {
         let strict = serde_json::from_str::<Channel>(text)
             .unwrap_err()
             .to_string();
-        assert!(strict.starts_with("failed to parse four digit"), "{strict}");
+        let expected = "'soon' is not a time such as 2026-12-01T08:00:00Z";
+        assert!(strict.starts_with(expected), "{strict}");
     }
 
     #[test]
@@ -295,6 +317,25 @@ mod tests {
             {"version":"4","starts":"2026-11-01T00:00:00Z","withdrawn":7}]}"#;
         let channel = Channel::from(serde_json::from_str::<Reading>(text).unwrap());
         assert_eq!(channel.releases, []);
+    }
+
+    #[test]
+    fn a_withdrawal_behind_many_that_cannot_be_understood_counts() {
+        let good = r#"{"version":"4","starts":"2026-11-01T00:00:00Z"}"#;
+        let mut entries = vec!["7".to_owned(); 1000];
+        entries.extend((10..20).map(|n| format!(r#"{{"version":"{n}"}}"#)));
+        entries.push(r#"{"version":"4","starts":"soon","withdrawn":"eats data"}"#.to_owned());
+        entries.push(good.to_owned());
+        let entries = entries.join(",");
+        let text = format!(r#"{{"schema":1,"name":"stable","releases":[{entries}]}}"#);
+        let channel = Channel::from(serde_json::from_str::<Reading>(&text).unwrap());
+        assert_eq!(channel.releases, []);
+        let four = channel.unclear.last().unwrap();
+        assert_eq!(four.version, Some("4".parse().unwrap()));
+        assert_eq!(
+            four.to_string(),
+            "entry 1011 of the channel cannot be understood: 16 before it are told"
+        );
     }
 
     #[test]

@@ -282,6 +282,17 @@ pub enum Error {
         reason: String,
     },
     #[error(
+        "channel '{channel}' has {limit} releases, and nodes read no channel with more: promote the release to another channel, of this repository or of a new one, and have the nodes follow that one"
+    )]
+    ChannelFull { channel: String, limit: usize },
+    #[error("{document} would be {length} bytes long, and nodes read {limit} at most: {advice}")]
+    DocumentTooLong {
+        document: String,
+        length: usize,
+        limit: u64,
+        advice: &'static str,
+    },
+    #[error(
         "the floor {floor} is not older than release {version} itself, so no node could take it: name the oldest release that may update to it directly"
     )]
     FloorAbove { version: Version, floor: Version },
@@ -311,6 +322,11 @@ pub enum Error {
         keys.display(), repository.display()
     )]
     KeysInRepository { keys: PathBuf, repository: PathBuf },
+    #[error(
+        "the key {} is there already and may be another repository's: two repositories that share a key can stand in for each other; name a directory for the keys of this one by --keys DIR, or use those that are there by --keys {}",
+        key.display(), keys.display()
+    )]
+    KeyExists { key: PathBuf, keys: PathBuf },
     #[error("{} is not an Ed25519 private key in PKCS#8 (PEM or DER): make one by `openssl genpkey -algorithm ed25519`", path.display())]
     ParseKey { path: PathBuf },
     #[error("the key of role {role} ({key}) is not among those that the repository trusts for it")]
@@ -393,6 +409,9 @@ impl Error {
             | Self::ForeignImage { .. }
             | Self::WithdrawnForGood { .. }
             | Self::FloorAbove { .. }
+            | Self::ChannelFull { .. }
+            | Self::DocumentTooLong { .. }
+            | Self::KeyExists { .. }
             | Self::KeysInRepository { .. }
             | Self::ChannelMissing { .. }
             | Self::AlreadyPromoted { .. }

@@ -21,11 +21,6 @@ impl ServerText {
     pub fn new(text: &str) -> Self {
         Self(cut(text, LONGEST))
     }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl fmt::Display for ServerText {
@@ -102,23 +97,20 @@ mod tests {
     #[test]
     fn text_is_cut_to_200_bytes_between_characters() {
         let long = "a".repeat(200);
-        assert_eq!(ServerText::new(&long).as_str(), long);
+        assert_eq!(ServerText::new(&long).0, long);
         let cut = ServerText::new(&"a".repeat(201));
         assert_eq!(cut.to_string(), format!("{}…", "a".repeat(197)));
         // Four bytes each: 49 of them and the mark are 199.
-        assert_eq!(ServerText::new(&"𝄞".repeat(1000)).as_str().len(), 199);
-        assert_eq!(ServerText::new("").as_str(), "");
+        assert_eq!(ServerText::new(&"𝄞".repeat(1000)).0.len(), 199);
+        assert_eq!(ServerText::new("").0, "");
     }
 
     #[test]
     fn control_characters_are_escaped_before_the_text_is_cut() {
         let text = ServerText::new("a\n\x1b[31m\u{80}\u{202e}\u{2028}\0b");
-        assert_eq!(
-            text.as_str(),
-            r"a\u{a}\u{1b}[31m\u{80}\u{202e}\u{2028}\u{0}b"
-        );
+        assert_eq!(text.0, r"a\u{a}\u{1b}[31m\u{80}\u{202e}\u{2028}\u{0}b");
         let many = ServerText::new(&"\u{80}".repeat(8 << 20));
-        assert_eq!(many.as_str(), format!("{}…", r"\u{80}".repeat(32)));
+        assert_eq!(many.0, format!("{}…", r"\u{80}".repeat(32)));
     }
 
     #[test]
@@ -126,11 +118,8 @@ mod tests {
         let json = format!("\n{{\"a\":\"{}\"}}", "x".repeat(100_000));
         let error = serde_json::from_str::<std::collections::BTreeMap<String, u32>>(&json);
         let text = ServerText::from(error.unwrap_err());
-        assert_eq!(text.as_str().len(), LONGEST);
-        assert!(text.as_str().starts_with("invalid type: string \"xxx"));
-        assert!(
-            text.as_str().ends_with("x… at line 2 column 100007"),
-            "{text}"
-        );
+        assert_eq!(text.0.len(), LONGEST);
+        assert!(text.0.starts_with("invalid type: string \"xxx"));
+        assert!(text.0.ends_with("x… at line 2 column 100007"), "{text}");
     }
 }

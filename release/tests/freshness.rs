@@ -9,7 +9,7 @@ use acl_release::Error;
 use acl_release::repository::refresh::Renewal;
 use jiff::SignedDuration;
 
-use crate::site::{MEND, Site, copy, error, files, stable, told};
+use crate::site::{MEND, Site, copy, error, files, stable, told, version};
 
 /// Puts an old state of the repository in the place of the new one.
 fn go_back(site: &Site, old: &Path) {
@@ -115,6 +115,60 @@ async fn timestamp_and_snapshot_expire_without_refresh() {
         .refresh(&[Renewal::Snapshot, Renewal::Timestamp])
         .unwrap();
     repository.refresh().await.unwrap();
+}
+
+/// Moves the clock to the time at which the timestamp expires once the file of this role is asked for.
+fn expires_while_read(site: &Site, role: &'static str) {
+    let clock = site.clock.clone();
+    site.web.lie(move |path, _, before| {
+        if path.ends_with(&format!("{role}.json")) && before == 0 {
+            clock.advance(SignedDuration::from_secs(1));
+        }
+        None
+    });
+}
+
+/// Just before its timestamp expires.
+async fn about_to_expire() -> Site {
+    let site = Site::new().await;
+    let week = SignedDuration::from_hours(24 * 7);
+    site.clock.advance(week - SignedDuration::from_secs(1));
+    site
+}
+
+#[tokio::test]
+async fn what_holds_when_a_reading_begins_holds_to_its_end() {
+    for role in ["timestamp", "snapshot", "targets"] {
+        let site = about_to_expire().await;
+        expires_while_read(&site, role);
+        let mut repository = site.open("node").await.unwrap();
+        // The next look begins later.
+        for expired in [
+            error(repository.check_fresh()),
+            error(repository.channel(&stable()).await),
+            error(repository.manifest(&version("1"), "x86-64").await),
+            error(repository.refresh().await),
+        ] {
+            assert!(
+                matches!(&expired, Error::Expired { role, .. } if role == "timestamp"),
+                "{expired}"
+            );
+        }
+    }
+    // So it is for the role of a channel.
+    let site = Site::new().await;
+    let life = SignedDuration::from_hours(24 * 90);
+    site.clock.advance(life - SignedDuration::from_secs(1));
+    let roles = [Renewal::Snapshot, Renewal::Timestamp];
+    site.publisher().refresh(&roles).unwrap();
+    let repository = site.open("node").await.unwrap();
+    expires_while_read(&site, "channel-stable");
+    repository.channel(&stable()).await.unwrap();
+    let expired = error(repository.channel(&stable()).await);
+    assert!(
+        matches!(&expired, Error::Expired { role, .. } if role == "channel-stable"),
+        "{expired}"
+    );
 }
 
 #[tokio::test]

@@ -131,6 +131,16 @@ fn exit_codes_and_messages() {
             2,
             "write date, time and zone, such as 2026-12-01T08:00:00Z or",
         ),
+        (
+            "check none --within soon",
+            2,
+            "invalid value 'soon' for '--within <TIME>': write a number and its unit, such as 1h, 7d or 1y",
+        ),
+        (
+            "refresh none --timestamp-expires week",
+            2,
+            "'--timestamp-expires <TIME>': write a number and its unit, such as 1h, 7d or 1y",
+        ),
         ("add none --build x --level 20", 2, "20 is not in 1..=19"),
         (
             "refresh none --role king",
@@ -214,7 +224,24 @@ fn each_change_of_a_channel_says_what_it_did() {
     ] {
         assert_eq!(run(&format!("{line} --channel stable")), printed, "{line}");
     }
-    run("init other --channel beta --channel stable");
+    let shared = program(&dir, "init other --channel beta").unwrap_err();
+    let keys = dir.path().join("data/acl/release-keys");
+    let expected = format!(
+        "the key {0}/root.key is there already and may be another repository's: two repositories that share a key can \
+         stand in for each other; name a directory for the keys of this one by --keys DIR, or use those that are there \
+         by --keys {0}",
+        keys.display()
+    );
+    assert!(
+        shared.contains("exit status: 3") && shared.contains(&expected),
+        "{shared}"
+    );
+    assert!(!keys.join("channel-beta.key").exists());
+    let other = format!(
+        "init other --channel beta --channel stable --keys {}",
+        keys.display()
+    );
+    run(&other);
     assert!(run("show other").ends_with(
         "channel  beta             offers nothing\nchannel  stable           offers nothing\n"
     ));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use acl_host::Who;
-use acl_release::channel::Offer;
+use acl_release::channel::{Channel, MOST_RELEASES, Offer};
 use acl_release::choose::{Reason, Stand, choose};
 use acl_release::repository::add::Outcome;
 use acl_release::repository::publish::Publisher;
@@ -13,6 +13,7 @@ use acl_release::repository::store::{Metadata, Store};
 use acl_release::trust::keys::{KeySource, Keyring};
 use acl_release::trust::roles::Lifetimes;
 
+use crate::forge::Forge;
 use crate::site::{BEGIN, EFFORT, Site, build, error, files, flip, stable, told, version};
 
 #[tokio::test]
@@ -77,6 +78,71 @@ async fn what_cannot_be_published() {
         told(amended),
         "channel 'stable' does not offer release 7: run `acl-release promote` first"
     );
+}
+
+/// The publisher of a channel that nodes would refuse would stop all that follow it.
+#[tokio::test]
+async fn what_no_node_would_read_is_not_published() {
+    let site = Site::new().await;
+    let full = |count: usize| {
+        let mut channel = Channel::empty(stable());
+        let offer = |n: usize| Offer::new(version(&format!("0.{n}")), BEGIN.parse().unwrap());
+        channel.releases = (0..count).map(offer).collect();
+        let document = serde_json::to_vec(&channel).unwrap();
+        Forge::of(&site).document("channel-stable", "channels/stable.json", &document);
+    };
+    let offer = || Offer::new(version("1"), BEGIN.parse().unwrap());
+    full(MOST_RELEASES);
+    assert_eq!(
+        told(site.publisher().promote(&stable(), offer())),
+        "channel 'stable' has 1000 releases, and nodes read no channel with more: promote the release to another \
+         channel, of this repository or of a new one, and have the nodes follow that one"
+    );
+    full(MOST_RELEASES - 1);
+    site.publisher().promote(&stable(), offer()).unwrap();
+    let read = async || site.open("node").await.unwrap().channel(&stable()).await;
+    assert_eq!(read().await.unwrap().releases.len(), MOST_RELEASES);
+
+    let long = |offer: &mut Offer| offer.withdrawn = Some("x".repeat(512 * 1024));
+    let refused = told(site.publisher().amend(&stable(), &version("1"), long));
+    assert!(
+        refused.starts_with("channels/stable.json would be ")
+            && refused.ends_with(
+                " bytes long, and nodes read 524288 at most: give shorter reasons for releases that are withdrawn"
+            ),
+        "{refused}"
+    );
+    assert_eq!(read().await.unwrap().releases.len(), MOST_RELEASES);
+}
+
+#[tokio::test]
+async fn a_build_whose_manifest_no_node_would_read_is_not_added() {
+    let site = Site::new().await;
+    let built = build(&site.path("elsewhere"), "2", 9);
+    let description = built.join("acl_2.json");
+    let written = std::fs::read(&description).unwrap();
+    let with = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut description_of = serde_json::from_slice(&written).unwrap();
+        change(&mut description_of);
+        let text = description_of.to_string();
+        acl_host::file::scratch(&description, text.as_bytes()).unwrap();
+        told(site.publisher().add(&built, &EFFORT, &mut |_| {}))
+    };
+    let package = serde_json::json!({"name": "x".repeat(1000), "version": "1", "arch": "amd64"});
+    let refused = with(&|d| d["packages"] = vec![package.clone(); 1024].into());
+    assert!(
+        refused.starts_with("releases/2/x86-64.json would be ")
+            && refused.ends_with(
+                " bytes long, and nodes read 1048576 at most: list fewer packages in the build's description"
+            ),
+        "{refused}"
+    );
+    let refused = with(&|d| d["image_id"] = "x".repeat(65).into());
+    let expected = "the names of its image and architecture have 65 and 6 bytes, and nodes read 64 at most: choose \
+                    shorter ones";
+    assert!(refused.ends_with(expected), "{refused}");
+    let metadata = Metadata::load(&Store::new(&site.path("repo"))).unwrap();
+    assert!(!metadata.has_release(&version("2")));
 }
 
 #[tokio::test]

@@ -198,6 +198,7 @@ impl Site {
     /// A publisher whose key of this role is elsewhere.
     pub(crate) fn publisher_with(&self, role: &str, key: KeySource) -> Publisher {
         self.publisher_of(Keyring {
+            is_usual: false,
             dir: Some(self.path("keys")),
             named: BTreeMap::from([(role.to_owned(), key)]),
         })

@@ -13,6 +13,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::manifest::{Artifact, Artifacts, Manifest, Part, SCHEMA, Unpacked};
 use crate::payload;
+use crate::repository::documents::{LONGEST_MANIFEST, check_length};
 use crate::repository::publish::{Change, Publisher};
 use crate::repository::store::{Metadata, digest_of_file, to_json};
 use crate::trust::roles;
@@ -71,7 +72,8 @@ impl Publisher {
     ///
     /// # Errors
     /// [`Build`](crate::Error::Build) when the build is not whole; [`ReleaseExists`](crate::Error::ReleaseExists) when the
-    /// version is taken by other content; [`VersionCase`](crate::Error::VersionCase) when it is taken but for upper and
+    /// version is taken by other content; [`DocumentTooLong`](crate::Error::DocumentTooLong) when nodes would not read its
+    /// manifest; [`VersionCase`](crate::Error::VersionCase) when it is taken but for upper and
     /// lower case; [`ForeignImage`](crate::Error::ForeignImage) when the repository is of another image;
     /// [`NotMended`](crate::Error::NotMended) when the release is damaged and this effort does not give the same bytes
     /// again; those of keys and files.
@@ -95,6 +97,12 @@ impl Publisher {
         }
         let manifest = self.pack(build, &known, effort, tell)?;
         let bytes = to_json("manifest", &manifest)?;
+        check_length(
+            &name,
+            &bytes,
+            LONGEST_MANIFEST,
+            "list fewer packages in the build's description",
+        )?;
         self.store.write_document(&name, &bytes)?;
         roles::list(&mut metadata.targets.signed, &name, &bytes)?;
         let targets = metadata.targets.signed.clone();

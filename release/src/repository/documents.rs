@@ -22,13 +22,32 @@ pub(crate) const LONGEST_CHANNEL: u64 = 512 * 1024;
 pub(crate) const LONGEST_MANIFEST: u64 = 1024 * 1024;
 
 /// The longest name of an image or architecture that is read, in bytes.
-const LONGEST_NAME: usize = 64;
+pub(crate) const LONGEST_NAME: usize = 64;
 
 /// The file of a target in a repository with consistent snapshots: `DIR/<digest>.NAME` (TUF 1.0 §6.2).
 pub(crate) fn consistent(target: &str, digest: &Digest) -> String {
     match target.rsplit_once('/') {
         Some((dir, name)) => format!("{dir}/{digest}.{name}"),
         None => format!("{digest}.{target}"),
+    }
+}
+
+/// Refuses to publish what no node would read. `advice` says what to do.
+pub(crate) fn check_length(
+    document: &str,
+    bytes: &[u8],
+    limit: u64,
+    advice: &'static str,
+) -> Result<()> {
+    let length = bytes.len();
+    match length as u64 > limit {
+        false => Ok(()),
+        true => Err(Error::DocumentTooLong {
+            document: document.to_owned(),
+            length,
+            limit,
+            advice,
+        }),
     }
 }
 
@@ -96,11 +115,12 @@ impl Document {
         if channel.name != *name {
             return Err(self.wrong(&format!("channel {}", channel.name)));
         }
-        if channel.releases.len() > channel::MOST_RELEASES {
+        let found = channel.releases.len() + channel.unclear.len();
+        if found > channel::MOST_RELEASES {
             return Err(Error::TooManyReleases {
                 document: self.name,
                 url: self.url.into(),
-                found: channel.releases.len(),
+                found,
                 limit: channel::MOST_RELEASES,
             });
         }

@@ -16,19 +16,18 @@ impl Publisher {
     /// Makes an empty repository with these channels, and keys for roles that have none.
     ///
     /// # Errors
-    /// [`Error::RepositoryExists`]; those of keys and files.
+    /// [`Error::RepositoryExists`]; [`Error::KeyExists`]; those of keys and files.
     pub fn init(&self, channels: &[ChannelName]) -> Result<()> {
         if self.store.exists()? {
             return Err(Error::RepositoryExists {
                 path: self.store.dir().to_owned(),
             });
         }
-        for role in TOP
-            .map(|role| role.to_string())
-            .into_iter()
-            .chain(channels.iter().map(ChannelName::role))
-        {
-            self.keys.make_missing(&role)?;
+        let top = TOP.map(|role| role.to_string()).into_iter();
+        let all: Vec<_> = top.chain(channels.iter().map(ChannelName::role)).collect();
+        self.keys.refuse_shared(&all)?;
+        for role in &all {
+            self.keys.make_missing(role)?;
         }
         self.store.make()?;
         let now = self.clock.now();

@@ -2,9 +2,10 @@
 
 use tough::schema::Targets;
 
-use crate::channel::{Channel, ChannelName, Offer};
+use crate::channel::{Channel, ChannelName, MOST_RELEASES, Offer};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
+use crate::repository::documents::{LONGEST_CHANNEL, check_length};
 use crate::repository::publish::{Change, Publisher};
 use crate::repository::store::{Metadata, to_json};
 use crate::trust::roles;
@@ -14,7 +15,8 @@ impl Publisher {
     /// Offers a release to the nodes that follow a channel.
     ///
     /// # Errors
-    /// [`Error::ReleaseMissing`], [`Error::ChannelMissing`], [`Error::AlreadyPromoted`]; [`Error::FloorAbove`];
+    /// [`Error::ReleaseMissing`], [`Error::ChannelMissing`], [`Error::AlreadyPromoted`]; [`Error::ChannelFull`],
+    /// [`Error::DocumentTooLong`] when nodes would refuse the channel; [`Error::FloorAbove`];
     /// [`Error::ForeignImage`] when the channel offers releases of another image; those of keys and files.
     pub fn promote(&self, name: &ChannelName, offer: Offer) -> Result<()> {
         let metadata = Metadata::load(&self.store)?;
@@ -28,6 +30,12 @@ impl Publisher {
             return Err(Error::AlreadyPromoted {
                 channel: name.to_string(),
                 version: offer.version,
+            });
+        }
+        if channel.releases.len() >= MOST_RELEASES {
+            return Err(Error::ChannelFull {
+                channel: name.to_string(),
+                limit: MOST_RELEASES,
             });
         }
         check_floor(&offer)?;
@@ -128,6 +136,12 @@ impl Publisher {
     /// Writes the channel's document and lists it in its role.
     pub(crate) fn listing(&self, mut role: Targets, channel: &Channel) -> Result<Targets> {
         let bytes = to_json("channel", channel)?;
+        check_length(
+            &channel.name.target(),
+            &bytes,
+            LONGEST_CHANNEL,
+            "give shorter reasons for releases that are withdrawn",
+        )?;
         self.store.write_document(&channel.name.target(), &bytes)?;
         roles::list(&mut role, &channel.name.target(), &bytes)?;
         Ok(role)

@@ -2,14 +2,14 @@
 //! seen before.
 //!
 //! [`update`](super::update) verifies the metadata, [`kept`](super::kept) remembers it. Expiry is compared at each look with
-//! the clock that was passed in, and with nothing else. A channel that this node does not follow may be expired or
+//! the clock that was passed in, and with nothing else: with its time at the start of the look (TUF 1.0 §5.1). A channel that this node does not follow may be expired or
 //! bad without harm.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use acl_host::clock::Clock;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use crate::channel::{Channel, ChannelName};
@@ -81,9 +81,16 @@ impl Repository {
     /// # Errors
     /// [`Error::Expired`] for one of the top-level roles; [`Error::ClockWentBack`], [`Error::KeptMetadata`].
     pub fn check_fresh(&self) -> Result<()> {
-        check_clock(&self.kept, self.clock.as_ref())?;
-        self.at(self.sources.current())
-            .check_all_fresh(&self.verified)
+        self.look().map(drop)
+    }
+
+    /// The time at which a look begins, if the metadata still holds then.
+    fn look(&self) -> Result<Timestamp> {
+        let now = self.clock.now();
+        check_clock(&self.kept, now)?;
+        self.at(self.sources.current(), now)
+            .check_all_fresh(&self.verified)?;
+        Ok(now)
     }
 
     /// Remembers the time of the clock, for a caller that knows it to be right, such as one whose clock is synchronised: a
@@ -93,8 +100,7 @@ impl Repository {
     /// # Errors
     /// As [`Repository::check_fresh`]; [`Error::KeepMetadata`], [`Error::Host`].
     pub async fn remember_time(&self) -> Result<()> {
-        self.check_fresh()?;
-        let now = self.clock.now();
+        let now = self.look()?;
         blocking(&self.kept, move |kept| kept.keep_time(now)).await
     }
 
@@ -105,13 +111,16 @@ impl Repository {
     /// [`Error::Metadata`] for the channel's role; [`Error::DocumentDigest`] and its neighbours when the document
     /// is not the signed one.
     pub async fn channel(&self, name: &ChannelName) -> Result<Channel> {
-        self.check_fresh()?;
+        let now = self.look()?;
         let missing = || Error::NoChannel {
             base: self.sources.current().clone().into(),
             channel: name.to_string(),
         };
         let name_of_role = name.role();
-        let ask = async |base: &Url| self.at(base).delegated(&self.verified, &name_of_role).await;
+        let ask = async |base: &Url| {
+            let update = self.at(base, now);
+            update.delegated(&self.verified, &name_of_role).await
+        };
         let role = self.sources.first(self.http.patience(), ask).await?;
         let role = role.ok_or_else(missing)?;
         let target = listed(&role.signed, &name.target()).ok_or_else(missing)?;
@@ -158,12 +167,12 @@ impl Repository {
         Fetch::open(self.http.clone(), self.sources.clone(), part, form, patch).await
     }
 
-    fn at<'a>(&'a self, base: &'a Url) -> Update<'a> {
+    fn at<'a>(&'a self, base: &'a Url, now: Timestamp) -> Update<'a> {
         Update {
             base,
             http: &self.http,
             kept: &self.kept,
-            clock: self.clock.as_ref(),
+            now,
         }
     }
 }
@@ -179,13 +188,14 @@ async fn open_kept(dir: PathBuf, shipped: Vec<u8>) -> Result<Kept> {
 
 /// The metadata of the first address where it is good.
 async fn load(sources: &Sources, kept: &Kept, http: &Http, clock: &dyn Clock) -> Result<Verified> {
-    check_clock(kept, clock)?;
+    let now = clock.now();
+    check_clock(kept, now)?;
     let ask = async |base: &Url| {
         let update = Update {
             base,
             http,
             kept,
-            clock,
+            now,
         };
         update.run().await
     };
@@ -193,8 +203,7 @@ async fn load(sources: &Sources, kept: &Kept, http: &Http, clock: &dyn Clock) ->
 }
 
 /// A clock that is behind a time that was right would take what has expired.
-fn check_clock(kept: &Kept, clock: &dyn Clock) -> Result<()> {
-    let now = clock.now();
+fn check_clock(kept: &Kept, now: Timestamp) -> Result<()> {
     match kept.time()? {
         Some(before) if before.duration_since(now) > STEP => Err(Error::ClockWentBack {
             now,

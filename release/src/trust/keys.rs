@@ -145,6 +145,8 @@ impl fmt::Debug for Key {
 pub struct Keyring {
     /// The directory.
     pub dir: Option<PathBuf>,
+    /// Whether no one named the directory: what is in it may be of another repository.
+    pub is_usual: bool,
     /// Keys by role.
     pub named: BTreeMap<String, KeySource>,
 }
@@ -165,6 +167,24 @@ impl Keyring {
                 Key::open(role, &KeySource::File(path))
             }
         }
+    }
+
+    /// Refuses keys that a new repository would share with another one, without anybody having said so.
+    ///
+    /// # Errors
+    /// [`Error::KeyExists`] when a key of one of the roles is in a directory that no one named.
+    pub fn refuse_shared(&self, roles: &[String]) -> Result<()> {
+        let Some(dir) = self.dir.as_ref().filter(|_| self.is_usual) else {
+            return Ok(());
+        };
+        for role in roles.iter().filter(|role| !self.named.contains_key(*role)) {
+            let key = self.path(role)?;
+            if there(&key)? {
+                let keys = dir.clone();
+                return Err(Error::KeyExists { key, keys });
+            }
+        }
+        Ok(())
     }
 
     /// Makes a key for a role that has none, for trying out: a file that only its owner reads.

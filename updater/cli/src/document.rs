@@ -54,6 +54,7 @@ pub(crate) enum Phase {
     Waiting {
         version: String,
         reason: String,
+        who: String,
     },
     Disarmed {
         version: String,

@@ -114,11 +114,15 @@ impl Failure {
                 reason: reason.clone(),
                 who: who(name).unwrap_or(Who::Bug),
             }),
-            Phase::Waiting { version, reason } => Some(Self::Refused {
+            Phase::Waiting {
+                version,
+                reason,
+                who: name,
+            } => Some(Self::Refused {
                 reason: format!(
                     "the machine is not rebooted into {version} before the repository says that it may be: {reason}"
                 ),
-                who: Who::Environment,
+                who: who(name).unwrap_or(Who::Bug),
             }),
             _ => None,
         }
@@ -154,6 +158,13 @@ mod tests {
             };
             let failure = Failure::of_phase(&phase).unwrap();
             assert_eq!(failure.who().exit_code(), code, "{name}");
+            let phase = Phase::Waiting {
+                version: "2".into(),
+                reason: "x".into(),
+                who: name.into(),
+            };
+            let failure = Failure::of_phase(&phase).unwrap();
+            assert_eq!(failure.who().exit_code(), code, "waiting, {name}");
         }
     }
 }

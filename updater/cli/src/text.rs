@@ -29,8 +29,22 @@ pub(crate) fn field(label: &str, value: &str) -> String {
     format!("{label:LABEL$}{lines}\n")
 }
 
-/// Lines of at most `width` columns; a longer word has a line of its own.
+/// Lines of at most `width` columns; a longer word has a line of its own, and so has what a parser quotes of a file: what
+/// it points at must stand above the mark.
 fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in text.trim_end().split('\n') {
+        let line = line.trim_end();
+        let quoted = line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit());
+        match quoted.starts_with('|') || line.starts_with(' ') && line.chars().count() <= width {
+            true => lines.push(line.to_owned()),
+            false => lines.extend(wrap_line(line, width)),
+        }
+    }
+    lines
+}
+
+fn wrap_line(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let line = lines.last().map_or(0, |line| line.chars().count());
@@ -50,6 +64,21 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_in_lines_keeps_them() {
+        let text = "the configuration is wrong, so nothing is done until it is corrected: /etc/x.toml: TOML parse error \
+                    at line 2, column 1\n  |\n2 | chanel   =  \"stable\"\n  | ^^^^^^\nunknown field `chanel`\n";
+        let expected = "\
+Reason    the configuration is wrong, so nothing is done until it is corrected:
+          /etc/x.toml: TOML parse error at line 2, column 1
+            |
+          2 | chanel   =  \"stable\"
+            | ^^^^^^
+          unknown field `chanel`
+";
+        assert_eq!(field("Reason", text), expected);
+    }
 
     #[test]
     fn fields_are_wrapped_behind_their_label() {

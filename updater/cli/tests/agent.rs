@@ -170,6 +170,18 @@ async fn a_rollback_reboots_into_the_older_release() {
 }
 
 #[tokio::test]
+async fn a_rollback_as_json() {
+    with_agent(&["acl_0.efi", "acl_1.efi"], "", async |bus| {
+        let (code, out, err) = typed(bus, "rollback --json").await;
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        let document: Value = serde_json::from_str(&out).unwrap();
+        let going_back = json!({"name": "going-back", "from": "1", "to": "0"});
+        assert_eq!(document["state"], going_back);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_the_agent_refuses_is_exit_code_3() {
     with_agent(&["acl_1.efi"], "", async |bus| {
         let text = "aclctl: there is no boot entry of an older release to go back to\n";
@@ -184,7 +196,9 @@ async fn a_configuration_that_means_nothing_is_exit_code_3() {
     with_agent(&["acl_1.efi"], "chanel = \"stable\"\n", async |bus| {
         let (code, out, err) = typed(bus, "retry").await;
         assert_eq!((code, out.as_str()), (Some(3), ""));
-        assert!(err.contains("chanel"), "{err}");
+        // What the parser points at stands above the mark.
+        let quoted = "\n          |\n        1 | chanel = \"stable\"\n          | ^^^^^^\n";
+        assert!(err.contains(quoted), "{err}");
     })
     .await;
 }
@@ -247,6 +261,14 @@ impl StandIn {
         self.answer()
     }
 
+    fn rollback(&self) -> Result<(), Refusal> {
+        self.answer()
+    }
+
+    fn retry(&self) -> Result<(), Refusal> {
+        self.answer()
+    }
+
     #[zbus(property)]
     fn state(&self) -> String {
         self.state.to_string()
@@ -302,6 +324,72 @@ Boots     1 (good), 2 (3 tries left)
     assert_eq!(typed(&bus, "stage").await, said(0, text, ""));
     for line in ["check --json", "stage --json", "apply --json"] {
         let json = format!("{state}\n");
+        assert_eq!(typed(&bus, line).await, said(0, &json, ""), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_shows_what_came_of_it() {
+    let state = document(&json!({"name": "available", "version": "2"}));
+    let (bus, _agent) = stand_in(state.clone(), None).await;
+    let text = "\
+Running   1
+State     2 is available
+Decision  2 is the newest release that this node may take
+  Made    2026-12-01T15:40:11Z, on 1
+Boots     1 (good), 2 (3 tries left)
+";
+    assert_eq!(typed(&bus, "retry").await, said(0, text, ""));
+    let json = format!("{state}\n");
+    assert_eq!(typed(&bus, "retry --json").await, said(0, &json, ""));
+}
+
+#[tokio::test]
+async fn a_reboot_that_waits_is_told_and_says_who_must_act() {
+    let codes = [
+        ("operator", 3),
+        ("environment", 4),
+        ("server", 5),
+        ("bug", 1),
+    ];
+    for (who, code) in codes {
+        let waiting =
+            json!({"name": "waiting", "version": "2", "since": 0, "reason": "why", "who": who});
+        let state = document(&waiting);
+        let (bus, _agent) = stand_in(state.clone(), None).await;
+        let told = "aclctl: the machine is not rebooted into 2 before the repository says that it\n        \
+                    may be: why\n";
+        assert_eq!(typed(&bus, "apply").await, said(code, "", told), "{who}");
+        let json = format!("{state}\n");
+        assert_eq!(typed(&bus, "apply --json").await, said(code, &json, told));
+        assert_eq!(typed(&bus, "status --json").await, said(0, &json, ""));
+        let (code, out, err) = typed(&bus, "status").await;
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        let shown = out.lines().skip(1).take(2).collect::<Vec<_>>().join(" ");
+        let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected = format!(
+            "State waiting with the reboot into 2 for the repository ({who} must act): why"
+        );
+        assert!(shown.starts_with(&expected), "{out}");
+    }
+}
+
+#[tokio::test]
+async fn a_disarmed_release_is_told() {
+    let state = document(&json!({"name": "disarmed", "version": "2", "reason": "why"}));
+    let (bus, _agent) = stand_in(state.clone(), None).await;
+    let text = "\
+Running   1
+State     2 was disarmed and is not booted, because why
+Decision  2 is the newest release that this node may take
+  Made    2026-12-01T15:40:11Z, on 1
+Boots     1 (good), 2 (3 tries left)
+";
+    let json = format!("{state}\n");
+    for verb in ["status", "stage", "apply"] {
+        assert_eq!(typed(&bus, verb).await, said(0, text, ""), "{verb}");
+    }
+    for line in ["status --json", "apply --json"] {
         assert_eq!(typed(&bus, line).await, said(0, &json, ""), "{line}");
     }
 }

@@ -24,6 +24,10 @@ const CHECKS: usize = 32;
 const PACKAGES: usize = 512;
 /// Outcomes of updates that are kept, the newest.
 const HISTORY: usize = 32;
+/// Outcomes of which the packages are kept, too, the newest: they are most of what is kept.
+const WITH_PACKAGES: usize = 2;
+/// No state that is kept is longer as a document, in bytes, whatever came in.
+pub const STATE: usize = 2 << 20;
 /// Releases that are refused.
 const REFUSED: usize = 64;
 
@@ -123,6 +127,10 @@ impl State {
         }
         newest(&mut self.history, HISTORY);
         self.history.iter_mut().for_each(Record::bound);
+        let older = self.history.len().saturating_sub(WITH_PACKAGES);
+        for record in &mut self.history[..older] {
+            record.cost.packages.clear();
+        }
         self.refused.iter_mut().for_each(Refused::bound);
         self.bound_refused();
     }
@@ -198,7 +206,7 @@ impl PackageChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Version, machine::Entry};
+    use crate::{Version, machine::Entry, record::Update};
 
     #[test]
     fn texts_are_cut_between_characters_and_show_what_is_in_them() {
@@ -267,11 +275,13 @@ mod tests {
 
     #[test]
     fn a_state_stays_small_whatever_came_in() {
-        let long = || "\u{1b}".repeat(100_000);
+        // Nothing takes more room in JSON.
+        let long = || "\\".repeat(10_000);
+        let name = || "\\".repeat(NAME + 1);
         let change = PackageChange {
-            name: long(),
-            from: Some(long()),
-            to: None,
+            name: name(),
+            from: Some(name()),
+            to: Some(name()),
         };
         let cost = Cost {
             packages: vec![change; 1000],
@@ -281,25 +291,56 @@ mod tests {
             from: Version::new("1"),
             to: Version::new(number.to_string()),
             outcome: crate::record::Outcome::RolledBack { reason: long() },
-            cost: Cost::default(),
+            cost: cost.clone(),
         };
         let mut state = State {
+            phase: Phase::RolledBack {
+                from: Version::new("1"),
+                to: Version::new("2"),
+                reason: long(),
+            },
             history: (0..100).map(record).collect(),
+            refused: (0..100)
+                .map(|number| Refused {
+                    version: Version::new(number.to_string()),
+                    reason: long(),
+                })
+                .collect(),
+            update: Some(Update {
+                from: Version::new("1"),
+                to: Version::new("2"),
+                armed: false,
+                reboots: 0,
+                rebooted_at: None,
+                cost: cost.clone(),
+            }),
             decision: Some(Decision {
                 version: None,
                 reason: long(),
                 verdicts: vec![long(); 1000],
             }),
+            damage: Some(long()),
             ..State::default()
         };
-        state.history[99].cost = cost;
         state.bound();
         assert_eq!(state.history.len(), HISTORY);
         assert_eq!(state.history[0].to.as_str(), "68");
+        let packages: Vec<_> = state
+            .history
+            .iter()
+            .map(|r| r.cost.packages.len())
+            .collect();
+        assert_eq!(packages[..30], [0; 30]);
+        assert_eq!(packages[30..], [PACKAGES; 2]);
+        assert_eq!(state.refused.len(), REFUSED);
         let decision = state.decision.clone().expect("a decision");
         assert_eq!(decision.verdicts.len(), VERDICTS);
         assert_eq!(decision.verdicts[VERDICTS - 1], "937 more are not told");
-        let bytes = serde_json::to_string(&state).expect("a document").len();
-        assert!(bytes < 512 * 1024, "{bytes}");
+        let bytes = serde_json::to_string_pretty(&state)
+            .expect("a document")
+            .len();
+        assert!(bytes < STATE, "{bytes}");
+        // It is full, so that the limit is one of what may come.
+        assert!(bytes > STATE / 2, "{bytes}");
     }
 }

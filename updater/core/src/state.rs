@@ -87,6 +87,8 @@ pub enum Phase {
         since: u64,
         /// Why it could not be asked.
         reason: String,
+        /// Who must act on that.
+        who: Who,
     },
     /// The armed release must not be booted any more: its boot entry is gone, the running release stays.
     Disarmed {

@@ -471,7 +471,7 @@ fn after_a_damaged_state_nothing_is_taken_automatically_until_a_retry() {
 fn about_to_reboot() -> State {
     let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
     let (state, effects) = step(armed(), Event::Asked(Request::Apply, machine));
-    assert_eq!(effects, [Effect::Check]);
+    assert_eq!(effects, [Effect::Save, Effect::Check]);
     state
 }
 
@@ -554,6 +554,7 @@ fn a_reboot_waits_for_the_repository_up_to_the_limit() {
         version: version(2),
         since: HOUR,
         reason: "nobody answers".into(),
+        who: Who::Environment,
     };
     let mut state = about_to_reboot();
     for at in [HOUR, 2 * HOUR, 25 * HOUR - 1] {
@@ -652,9 +653,64 @@ fn what_the_operator_applies_is_booted_once_the_repository_answers() {
 fn a_restart_in_the_last_look_before_a_reboot_does_not_forget_it() {
     let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
     let state = step(State::default(), Event::Started(machine.clone())).0;
-    let (state, _) = step(state, Event::Asked(Request::Apply, machine.clone()));
-    let (_, effects) = step(state, Event::Started(machine));
+    let saved = Saved::of(&state);
+    let (state, effects) = step(state, Event::Asked(Request::Apply, machine.clone()));
+    let saved = saved.then(&state, &effects);
+    let (_, effects) = step(saved.load(), Event::Started(machine));
     assert_eq!(effects, [Effect::Save, Effect::Check]);
+}
+
+#[test]
+fn what_is_applied_while_it_is_staged_is_not_forgotten_in_a_restart() {
+    let machine = facts(1, &[(1, None)]);
+    let state = step(State::default(), Event::Started(machine.clone())).0;
+    let (state, _) = step(state, Event::Asked(Request::Stage, machine.clone()));
+    let (state, effects) = step(state, offer(2));
+    let saved = Saved::of(&state).then(&state, &effects);
+    let (state, effects) = step(state, Event::Asked(Request::Apply, machine.clone()));
+    let saved = saved.then(&state, &effects).load();
+    assert_eq!((saved.goal, saved.applies), (Goal::Reboot, true));
+    let (state, effects) = step(saved, Event::Started(machine));
+    assert_eq!(effects, [Effect::Save, Effect::Check]);
+    assert_eq!(state.goal, Goal::Reboot);
+}
+
+/// The state file.
+struct Saved(String);
+
+impl Saved {
+    fn of(state: &State) -> Self {
+        Self(serde_json::to_string(state).unwrap())
+    }
+
+    /// As it is before the first of `effects` that is more than saving: whatever that is may be cut.
+    fn then(self, state: &State, effects: &[Effect]) -> Self {
+        match effects.first() {
+            Some(Effect::Save) => Self::of(state),
+            _ => self,
+        }
+    }
+
+    fn load(&self) -> State {
+        serde_json::from_str(&self.0).unwrap()
+    }
+}
+
+#[test]
+fn who_must_act_on_what_a_reboot_waits_for_is_kept() {
+    let then = Unreachable::Wait { limit: 10 };
+    for who in [Who::Operator, Who::Environment, Who::Server] {
+        let failure = Failure::new(who, "no answer");
+        let failed = Event::CheckFailed(failure, Some(Unread { then, at: 1 }));
+        let (state, _) = step(about_to_reboot(), failed);
+        let waiting = Phase::Waiting {
+            version: version(2),
+            since: 1,
+            reason: "no answer".into(),
+            who,
+        };
+        assert_eq!(Saved::of(&state).load().phase, waiting);
+    }
 }
 
 #[test]

@@ -156,6 +156,7 @@ fn all() -> Vec<Met> {
                 version: three.clone(),
                 since: 0,
                 reason: "unreachable".into(),
+                who: Who::Environment,
             },
             facts("2", &[("2", None), ("3", Some((3, 0)))]),
         ),

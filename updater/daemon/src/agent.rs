@@ -8,7 +8,7 @@ use acl_updater_core::{
     effect::{Effect, Step},
     event::{Event, Request},
     machine::Facts,
-    state::{Failure, Phase, State, Who},
+    state::{Failure, Goal, Phase, State, Who},
     step,
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -203,7 +203,7 @@ pub async fn once(ground: Ground, shown: watch::Sender<Shown>) -> Result<Option<
 fn failure_of(phase: &Phase) -> Option<Failure> {
     match phase {
         Phase::Failed(failure) => Some(failure.clone()),
-        Phase::Waiting { .. } => Some(Failure::new(Who::Environment, phase.to_string())),
+        Phase::Waiting { who, .. } => Some(Failure::new(*who, phase.to_string())),
         _ => None,
     }
 }
@@ -405,8 +405,11 @@ impl Agent {
             }
         };
         timer.next(config.check_interval);
+        // What the operator applied waits for an answer, and not for ever, also where nothing else is automatic.
+        let waits = self.state.applies && self.state.waits_since.is_some();
+        let goal = config.goal().or(waits.then_some(Goal::Check));
         // Without a server there is nothing to ask for; who asks by hand is told so.
-        let (Some(goal), Some(_)) = (config.goal(), &config.server) else {
+        let (Some(goal), Some(_)) = (goal, &config.server) else {
             return;
         };
         if let Err(failure) = self.submit(Request::Automatic(goal)).await {

@@ -7,15 +7,15 @@ use std::{
 };
 
 use acl_host::file;
-use acl_updater_core::state::State;
+use acl_updater_core::{bounds, state::State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The form of the file that this code writes and reads.
 const SCHEMA: u32 = 1;
 
-/// The file is never longer, in bytes: what the core keeps is a tenth of it.
-const LARGEST: u64 = 4 << 20;
+/// No file is read that is longer, in bytes: what the core keeps is at most half of it.
+const LARGEST: u64 = 2 * bounds::STATE as u64;
 
 /// The file `state.json`.
 #[derive(Clone, Debug)]
@@ -150,7 +150,13 @@ fn parse(bytes: &[u8]) -> Result<Parsed, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use acl_updater_core::{Version, record::Refused};
+    use acl_updater_core::{
+        Version,
+        event::Event,
+        machine::Facts,
+        record::{Cost, Outcome, PackageChange, Record, Refused},
+        step,
+    };
 
     #[test]
     fn a_state_comes_back_as_it_was_saved() {
@@ -166,6 +172,44 @@ mod tests {
             panic!("damaged");
         };
         assert_eq!(*read, state);
+    }
+
+    #[test]
+    fn the_longest_state_there_can_be_is_read_again() {
+        let long = || "\\".repeat(10_000);
+        let name = || "\\".repeat(200);
+        let change = PackageChange {
+            name: name(),
+            from: Some(name()),
+            to: Some(name()),
+        };
+        let record = |number: usize| Record {
+            from: Version::new(number.to_string()),
+            to: Version::new("1"),
+            outcome: Outcome::RolledBack { reason: long() },
+            cost: Cost {
+                packages: vec![change.clone(); 600],
+                ..Cost::default()
+            },
+        };
+        let refused = |number: usize| Refused {
+            version: Version::new(number.to_string()),
+            reason: long(),
+        };
+        let state = State {
+            history: (0..40).map(record).collect(),
+            refused: (0..64).map(refused).collect(),
+            ..State::default()
+        };
+        let (mut state, _) = step(state, Event::Looked(Facts::default()));
+        state.machine = Facts::default();
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.save(&state).unwrap();
+        match store.load().unwrap() {
+            Loaded::Whole(read) => assert_eq!(*read, state),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

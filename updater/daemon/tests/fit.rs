@@ -166,24 +166,75 @@ fn when_nothing_fits_it_is_said_why_and_nothing_fails() {
 }
 
 #[test]
-fn a_channel_of_releases_that_do_not_fit_is_not_read_to_its_end() {
+fn any_number_of_releases_that_the_repository_does_not_have_hides_no_other() {
     let (site, node) = two();
     site.forge_channel(|channel| {
         let releases = channel["releases"].as_array_mut().unwrap();
-        releases.extend((10..30).map(|number| Site::entry(&number.to_string())));
+        releases.extend((10..60).map(|number| Site::entry(&number.to_string())));
     });
     let ran = node.once();
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     let verdicts = node.state()["decision"]["verdicts"].clone();
-    let told = |n: usize| verdicts[n].as_str().unwrap().to_owned();
-    assert!(
-        told(7).starts_with("22 is passed over: the repository at "),
-        "{}",
-        told(7)
-    );
-    let expected = "21 is passed over: 8 newer ones do not fit either";
-    assert_eq!(told(8), expected);
+    let told = verdicts[49].as_str().unwrap();
+    let expected = "10 is passed over: the repository at ";
+    assert!(told.starts_with(expected), "{told}");
+    assert_eq!(node.entries(), ["acl_1.efi", "acl_3+3.efi"]);
+}
+
+#[test]
+fn a_release_behind_many_that_do_not_fit_is_taken() {
+    let (site, node) = two();
+    site.forge_releases(10..42, |manifest| manifest["image_id"] = json!("other"));
+    let ran = node.once();
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
     assert_eq!(node.entries(), ["acl_1.efi"]);
+    let verdicts = node.state()["decision"]["verdicts"].clone();
+    let expected = "10 is passed over: it is of the image \"other\", and this machine runs \"acl\"";
+    assert_eq!(verdicts[31], expected);
+    let expected = "3 is passed over: 32 newer ones do not fit either";
+    assert_eq!(verdicts[32], expected);
+
+    let (site, node) = two();
+    site.forge_releases(10..41, |manifest| manifest["image_id"] = json!("other"));
+    let ran = node.once();
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert_eq!(node.entries(), ["acl_1.efi", "acl_3+3.efi"]);
+}
+
+/// A machine with release 2 armed, whose manifest the server then damages or loses.
+fn armed_without_manifest(damage: impl Fn(&std::path::Path)) -> (Site, Node) {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    assert_eq!(node.once().code, Some(0));
+    assert_eq!(node.entries(), ["acl_1.efi", "acl_2+3.efi"]);
+    site.publish("3");
+    for entry in std::fs::read_dir(site.repository().join("targets/releases/2")).unwrap() {
+        damage(&entry.unwrap().path());
+    }
+    (site, node)
+}
+
+#[test]
+fn a_lost_or_damaged_manifest_of_the_armed_release_hides_no_newer_one() {
+    let lose = |path: &std::path::Path| std::fs::remove_file(path).unwrap();
+    let damage = |path: &std::path::Path| acl_host::file::write(path, b"{}").unwrap();
+    for (site, node) in [armed_without_manifest(lose), armed_without_manifest(damage)] {
+        let other = node.copy();
+        let ran = node.once();
+        assert_eq!(ran.code, Some(0), "{}", ran.log);
+        assert_eq!(node.entries(), ["acl_1.efi", "acl_3+3.efi"]);
+        // To boot what is armed, the repository must say that it may be booted.
+        other.put(
+            "etc/acl/updater.d/30-reboot.toml",
+            b"[reboot]\nstrategy = \"immediate\"\n",
+        );
+        let ran = other.once();
+        assert_eq!(ran.code, Some(5), "{}", ran.log);
+        assert_eq!(other.entries(), ["acl_1.efi", "acl_2+3.efi"]);
+        assert_eq!(other.state()["state"]["name"], "waiting");
+        drop(site);
+    }
 }
 
 #[test]

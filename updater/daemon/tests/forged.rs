@@ -22,6 +22,34 @@ impl Site {
         self.forge("targets", &name, change);
     }
 
+    /// List and offer releases that are like release 3, but for their versions and what is changed.
+    pub(crate) fn forge_releases(
+        &self,
+        versions: std::ops::Range<u32>,
+        change: impl Fn(&mut Value),
+    ) {
+        let releases = self.repository().join("targets/releases");
+        let manifest = serde_json::to_value(self.manifest("3")).unwrap();
+        let (mut listing, old) = self.newest("targets");
+        for number in versions.clone() {
+            let mut manifest = manifest.clone();
+            manifest["version"] = json!(number.to_string());
+            change(&mut manifest);
+            let bytes = serde_json::to_vec(&manifest).unwrap();
+            let digest = Digest::of(&bytes).to_string();
+            let directory = releases.join(number.to_string());
+            std::fs::create_dir(&directory).unwrap();
+            file::write(directory.join(format!("{digest}.x86-64.json")), &bytes).unwrap();
+            listing["targets"][format!("releases/{number}/x86-64.json")] =
+                json!({"length": bytes.len(), "hashes": {"sha256": digest}});
+        }
+        self.sign_listing("targets", listing, old);
+        self.forge_channel(|channel| {
+            let releases = channel["releases"].as_array_mut().unwrap();
+            releases.extend(versions.map(|number| Self::entry(&number.to_string())));
+        });
+    }
+
     /// Change a document and sign everything that leads to it.
     fn forge(&self, role: &str, name: &str, change: impl FnOnce(&mut Value)) {
         let (directory, file_name) = name.rsplit_once('/').unwrap();
@@ -37,6 +65,11 @@ impl Site {
         file::write(directory.join(format!("{digest}.{file_name}")), &bytes).unwrap();
         target["length"] = json!(bytes.len());
         target["hashes"]["sha256"] = json!(digest);
+        self.sign_listing(role, listing, old);
+    }
+
+    /// Sign the next version of a role that lists documents, and everything that leads to it.
+    fn sign_listing(&self, role: &str, listing: Value, old: u64) {
         let (version, length, hash) = self.sign_next(role, listing, old);
         let (mut snapshot, old) = self.newest("snapshot");
         snapshot["meta"][format!("{role}.json")] =

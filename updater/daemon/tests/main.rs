@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod applied;
 mod armed;
 mod artifact;
 mod authority;

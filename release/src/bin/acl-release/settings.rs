@@ -16,7 +16,7 @@ use jiff::Span;
 pub(crate) struct Settings {
     /// The repository's directory
     pub(crate) repository: PathBuf,
-    /// Directory with the key of each role: ROLE.key, Ed25519 in PKCS#8 (PEM or DER) [default:
+    /// Directory with the key of each role: ROLE.key, Ed25519 in PKCS#8 (PEM or DER); of one repository only [default:
     /// ~/.local/share/acl/release-keys]
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
@@ -33,19 +33,19 @@ pub(crate) struct Settings {
 #[command(next_help_heading = "How long signatures hold (such as 1h, 7d, 1y)")]
 struct LifetimeSettings {
     /// root [default: 365d]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = span)]
     root_expires: Option<Span>,
     /// targets [default: 365d]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = span)]
     targets_expires: Option<Span>,
     /// A channel's role [default: 90d]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = span)]
     channel_expires: Option<Span>,
     /// snapshot [default: 30d]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = span)]
     snapshot_expires: Option<Span>,
     /// timestamp [default: 7d]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = span)]
     timestamp_expires: Option<Span>,
 }
 
@@ -60,6 +60,7 @@ impl Settings {
     pub(crate) fn publisher(&self) -> acl_release::Result<Publisher> {
         let keys = Keyring {
             dir: self.keys(),
+            is_usual: self.keys.is_none(),
             named: self.named.iter().cloned().collect(),
         };
         Publisher::new(
@@ -82,6 +83,13 @@ impl LifetimeSettings {
             timestamp: self.timestamp_expires.unwrap_or(usual.timestamp),
         }
     }
+}
+
+/// How long, as an operator types it.
+pub(crate) fn span(text: &str) -> Result<Span, String> {
+    text.parse().map_err(|_parser: jiff::Error| {
+        "write a number and its unit, such as 1h, 7d or 1y".to_owned()
+    })
 }
 
 fn parse_key(text: &str) -> Result<(String, KeySource), String> {

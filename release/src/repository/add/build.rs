@@ -16,6 +16,7 @@ use super::uki;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::manifest::{Package, Part, SCHEMA};
+use crate::repository::documents::LONGEST_NAME;
 use crate::version::Version;
 
 /// A build whose files are open: whatever its directory's names mean later, these files are checked and published.
@@ -215,6 +216,14 @@ fn parse(text: &[u8]) -> std::result::Result<Written, String> {
         return Err(format!(
             "'{}' is not an architecture such as x86-64",
             build.arch
+        ));
+    }
+    if build.image_id.len() > LONGEST_NAME || build.arch.len() > LONGEST_NAME {
+        return Err(format!(
+            "the names of its image and architecture have {} and {} bytes, and nodes read {LONGEST_NAME} at most: \
+             choose shorter ones",
+            build.image_id.len(),
+            build.arch.len()
         ));
     }
     Ok(build)

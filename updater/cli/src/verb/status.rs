@@ -74,8 +74,14 @@ pub(crate) fn phase(phase: &Phase) -> String {
         Phase::Staging { version, step } => format!("staging {version} ({step})"),
         Phase::Staged { version, step } => format!("{version} is staged ({step})"),
         Phase::Armed { version } => format!("{version} is armed: the next reboot takes it"),
-        Phase::Waiting { version, reason } => {
-            format!("waiting with the reboot into {version} for the repository: {reason}")
+        Phase::Waiting {
+            version,
+            reason,
+            who,
+        } => {
+            format!(
+                "waiting with the reboot into {version} for the repository ({who} must act): {reason}"
+            )
         }
         Phase::Disarmed { version, reason } => {
             format!("{version} was disarmed and is not booted, because {reason}")

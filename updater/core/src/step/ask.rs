@@ -85,7 +85,12 @@ fn apply(state: &mut State) -> Vec<Effect> {
         update.reboots = 0;
     }
     state.applies = true;
-    go(state, Goal::Reboot)
+    let mut effects = go(state, Goal::Reboot);
+    // Else a restart forgets it.
+    if !state.is_going_back() {
+        effects.insert(0, Effect::Save);
+    }
+    effects
 }
 
 fn rollback(state: &mut State) -> Vec<Effect> {

@@ -60,7 +60,7 @@ pub(super) fn failed(state: &mut State, failure: Failure, unread: Option<Unread>
         .waits_since
         .map_or(unread.at, |since| since.min(unread.at));
     state.waits_since = Some(since);
-    let reason = failure.reason;
+    let Failure { reason, who } = failure;
     // Whatever reboots the machine takes what is armed: that must not wait for ever either.
     if unread.at.saturating_sub(since) >= limit {
         let reason = format!(
@@ -73,6 +73,7 @@ pub(super) fn failed(state: &mut State, failure: Failure, unread: Option<Unread>
         version,
         since,
         reason,
+        who,
     };
     vec![Effect::Save]
 }

@@ -10,14 +10,20 @@ use acl_release::{
     repository::read::Repository,
     version::Version,
 };
-use acl_updater_core::{bounds, event::Obstacle, state::State};
+use acl_updater_core::{
+    bounds,
+    event::Obstacle,
+    state::{Goal, State},
+};
 use jiff::Timestamp;
+use tracing::warn;
 
 use super::{Error, check::ARCH};
 use crate::machine::Machine;
 
-/// Manifests that one check fetches of releases that then do not fit.
-const LOOKED_AT: usize = 8;
+/// Manifests that one check fetches of releases that then do not fit. A release that the repository does not have costs
+/// nothing, and does not count.
+const LOOKED_AT: usize = 32;
 
 /// No part of a release is larger, in bytes.
 const LARGEST: u64 = 1 << 40;
@@ -33,6 +39,16 @@ pub(super) struct Chosen {
     pub(super) manifest: Option<Manifest>,
 }
 
+impl Chosen {
+    /// Whether another release than `version` was chosen.
+    fn is_other_than(&self, version: &Version) -> bool {
+        self.decision
+            .take
+            .as_ref()
+            .is_some_and(|take| take != version)
+    }
+}
+
 /// The newest release that may be taken and whose manifest fits.
 pub(super) async fn choose(
     machine: &Machine,
@@ -41,7 +57,7 @@ pub(super) async fn choose(
     (stand, now): (&Stand, Timestamp),
     armed: Option<&Version>,
 ) -> Result<Chosen, Error> {
-    let mut unfit = BTreeMap::new();
+    let (mut unfit, mut looked_at) = (BTreeMap::new(), 0);
     loop {
         let decision = choose::choose_but(stand, channel, now, &unfit);
         let Some(version) = decision.take.clone() else {
@@ -49,7 +65,7 @@ pub(super) async fn choose(
             return Ok(Chosen { decision, manifest });
         };
         // The armed release is looked at whatever the others are.
-        if unfit.len() == LOOKED_AT && armed != Some(&version) {
+        if looked_at == LOOKED_AT && armed != Some(&version) {
             let why = format!("{LOOKED_AT} newer ones do not fit either");
             let rest = channel.releases.iter().map(|offer| &offer.version);
             let rest =
@@ -68,8 +84,11 @@ pub(super) async fn choose(
                 let manifest = Some(manifest);
                 return Ok(Chosen { decision, manifest });
             }
-            Err(why) => unfit.insert(version, why),
-        };
+            Err(Unfit { why, fetched }) => {
+                looked_at += usize::from(fetched);
+                unfit.insert(version, why);
+            }
+        }
     }
 }
 
@@ -100,7 +119,22 @@ pub(super) async fn obstacle(
     let reason = match armed.as_str().parse::<Version>() {
         Ok(version) => match chosen.decision.obstacle(&version) {
             Some(reason) => Some(reason),
-            None => replaced(machine, repository, chosen, &version).await?,
+            None => match replaced(machine, repository, chosen, &version).await {
+                // It is not booted now, and the other release takes its place.
+                Err(Error::ReadRepository { source })
+                    if source.is_lacking()
+                        && state.goal < Goal::Reboot
+                        && chosen.is_other_than(&version) =>
+                {
+                    let error = acl_host::error::chain(&source);
+                    warn!(
+                        error,
+                        "the armed release {version} cannot be compared: {error}"
+                    );
+                    None
+                }
+                replaced => replaced?,
+            },
         },
         Err(error) => Some(error.to_string()),
     };
@@ -128,7 +162,7 @@ async fn replaced(
         .await?
         {
             Ok(manifest) => manifest,
-            Err(why) => return Ok(Some(format!("{version} does not fit: {why}"))),
+            Err(Unfit { why, .. }) => return Ok(Some(format!("{version} does not fit: {why}"))),
         },
     };
     let root = acl_host::verity::RootHash(*manifest.root_hash.bytes());
@@ -137,20 +171,30 @@ async fn replaced(
     Ok((!slots.other.holds(&root)).then(replaced))
 }
 
+/// Why a release cannot be taken.
+struct Unfit {
+    why: String,
+    /// Whether its manifest was asked for.
+    fetched: bool,
+}
+
 /// The manifest of a release, or why the release cannot be taken.
 async fn fitting(
     machine: &Machine,
     repository: &Repository,
     version: &Version,
     passed_over: PassedOver,
-) -> Result<Result<Manifest, String>, Error> {
+) -> Result<Result<Manifest, Unfit>, Error> {
     match repository.manifest(version, ARCH).await {
         Ok(manifest) => Ok(match misfit(machine, &manifest)? {
             None => Ok(manifest),
-            Some(why) => Err(why),
+            Some(why) => Err(Unfit { why, fetched: true }),
         }),
         // The others are published no less for it.
-        Err(error) if passed_over(&error) => Ok(Err(acl_host::error::chain(&error))),
+        Err(error) if passed_over(&error) => Ok(Err(Unfit {
+            why: acl_host::error::chain(&error),
+            fetched: !matches!(error, acl_release::Error::NoRelease { .. }),
+        })),
         Err(source) => Err(Error::ReadRepository { source }),
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn fetch(
                 check(image, found, unpressed.failed())?;
                 return Ok(Some(unpressed));
             }
-            Err(problem) => fetch_whole_for(&problem),
+            Err(problem) => fetch_whole_for(&problem, stop)?,
         }
     }
     whole(session, found, (fetched, stop)).await?;
@@ -97,17 +97,24 @@ pub(super) async fn finish(
             Ok(())
         }
         Err(problem) => {
-            fetch_whole_for(&problem);
+            fetch_whole_for(&problem, stop)?;
             whole(session, found, (fetched, stop)).await
         }
     }
 }
 
-fn fetch_whole_for(problem: &str) {
+/// Nothing is fetched any more once `stop` is cancelled: that is the problem then.
+fn fetch_whole_for(problem: &str, stop: &CancellationToken) -> Result<(), Error> {
+    if stop.is_cancelled() {
+        let part = Part::Uki;
+        let source = acl_release::Error::Cancelled { part };
+        return Err(Error::FetchRelease { source });
+    }
     warn!(
         error = problem,
         "the whole kernel image is fetched: {problem}"
     );
+    Ok(())
 }
 
 async fn whole(
@@ -261,5 +268,23 @@ fn unpack(
     match failed.take() {
         Some(error) => Err(error),
         None => Ok(unpacked.map(|()| file)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancelled_update_does_not_go_on_to_the_whole_image() {
+        let stop = CancellationToken::new();
+        fetch_whole_for("no patch", &stop).unwrap();
+        stop.cancel();
+        let ended = fetch_whole_for("the update was cancelled", &stop).unwrap_err();
+        let cancelled = acl_release::Error::Cancelled { part: Part::Uki };
+        assert_eq!(
+            chain(&ended),
+            chain(&Error::FetchRelease { source: cancelled })
+        );
     }
 }
