@@ -286,7 +286,7 @@ fn percent_decoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Request, Server, Traffic, sum};
+    use super::{MARK, Request, Server, Traffic, sum};
     use std::io::{Read, Write};
     use std::net::TcpStream;
 
