@@ -156,7 +156,14 @@ fn lock(recipe: &Recipe, request: &Request, mirrors: &Mirrors) -> Result<Lock, E
         None => Resolver::new(recipe, mirrors, &request.cache.join("apt")).lock()?,
     };
     if let Some(earlier) = &request.after {
-        lock.not_older_than(earlier)?;
+        for dated in lock.not_older_than(request.locked.as_deref(), earlier)? {
+            note(&format!(
+                "the archive {} ({}) is in {} under no such name, so its age was not compared",
+                dated.source,
+                dated.suite,
+                earlier.display()
+            ));
+        }
     }
     Ok(lock)
 }

@@ -82,6 +82,8 @@ pub enum Error {
         least: Timestamp,
         lock: PathBuf,
     },
+    #[error("the lock {} does not say when its archives were made, so --after has nothing to compare: build once without --locked and --after to make one that does", lock.display())]
+    NoDates { lock: PathBuf },
     #[error(
         "{place}: the package {package} is in none of the archives {archives}: correct its name, or add the archive that has it"
     )]
@@ -236,6 +238,7 @@ impl Error {
             | Self::ReadLock { .. }
             | Self::ParseLock { .. }
             | Self::LockMismatch { .. }
+            | Self::NoDates { .. }
             | Self::NoMirror { .. }
             | Self::NoSuchPackage { .. }
             | Self::Resolve { .. }

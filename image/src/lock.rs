@@ -23,9 +23,10 @@ pub struct Lock {
     /// When the index of each source was made; none in a lock of an earlier acl-image.
     #[serde(default)]
     pub dates: Vec<Dated>,
-    /// The names of those packages that the recipe at the bottom of `extends` does not bring.
+    /// The names of those packages that the recipe at the bottom of `extends` does not bring; nothing in a lock of an
+    /// earlier acl-image.
     #[serde(default)]
-    pub added: Vec<String>,
+    pub added: Option<Vec<String>>,
     /// Every package that is laid in, or omitted.
     pub packages: Vec<Package>,
     /// The packages that single files are taken from, in the recipe's order.
@@ -99,7 +100,7 @@ impl Lock {
             schema: SCHEMA,
             asked: Asked::of(recipe),
             dates: Vec::new(),
-            added: Vec::new(),
+            added: None,
             packages: Vec::new(),
             takes: Vec::new(),
             tools: Vec::new(),
@@ -129,13 +130,27 @@ impl Lock {
     }
 
     /// Refuses a source whose index is older than the one that the lock at `path`, of an earlier build, was made of.
+    /// `own` is the file of this lock, where it is from one.
+    ///
+    /// Returns those sources whose index was not compared, since the earlier build had none of that name and suite.
     ///
     /// # Errors
-    /// [`Error::OlderArchive`]; [`Error::ReadLock`]; [`Error::ParseLock`] for what is no lock.
-    pub fn not_older_than(&self, path: &Path) -> Result<(), Error> {
+    /// [`Error::OlderArchive`]; [`Error::NoDates`] for a lock of before there were dates, this one or the earlier one;
+    /// [`Error::ReadLock`]; [`Error::ParseLock`] for what is no lock.
+    pub fn not_older_than(&self, own: Option<&Path>, path: &Path) -> Result<Vec<Dated>, Error> {
         let earlier = Self::parse(path)?;
+        for (lock, file) in [(self, own.unwrap_or(path)), (&earlier, path)] {
+            if lock.dates.is_empty() && !lock.asked.sources.is_empty() {
+                return Err(Error::NoDates {
+                    lock: file.to_owned(),
+                });
+            }
+        }
         match release::older(&self.dates, &earlier.dates) {
-            None => Ok(()),
+            None => {
+                let unknown = release::without_earlier(&self.dates, &earlier.dates);
+                Ok(unknown.into_iter().cloned().collect())
+            }
             Some((found, least)) => Err(Error::OlderArchive {
                 archive: format!("{} ({})", found.source, found.suite),
                 found: found.date,
@@ -156,7 +171,7 @@ impl Lock {
         })
     }
 
-    /// The lock as a file, the same bytes for the same packages.
+    /// The lock as a file: the same bytes for the same packages of the same indexes, whose dates it has.
     ///
     /// # Errors
     /// [`Error::WriteDocument`], which would be a bug.

@@ -67,7 +67,7 @@ impl<'a> Resolver<'a> {
         let apt = self.apt(&recipe.packages.from)?;
         let mut lock = Lock::empty(recipe);
         lock.packages = apt.resolve(&recipe.packages.install)?;
-        lock.added = self.added(&apt, &lock.packages)?;
+        lock.added = Some(self.added(&apt, &lock.packages)?);
         lock.dates = apt.dates()?;
         // Its directory may be asked for again below.
         drop(apt);

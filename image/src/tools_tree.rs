@@ -27,7 +27,7 @@ pub fn directory(packages: &[Package], store: &Store, cache: &Path) -> Result<Pa
     let key = digest::sha256(names.join("\n").as_bytes());
     let trees = cache.join("tools");
     let done = trees.join(&key[..16]);
-    if done.is_dir() {
+    if acl_host::file::exists(&done)? {
         return Ok(done);
     }
     let fail = |source| Error::MakeDirectory {
@@ -42,7 +42,7 @@ pub fn directory(packages: &[Package], store: &Store, cache: &Path) -> Result<Pa
     compose::unpack(packages, store, new.path())?;
     match std::fs::rename(new.keep(), &done) {
         // Another build has made the same tree meanwhile.
-        Err(_) if done.is_dir() => Ok(done),
+        Err(_) if acl_host::file::exists(&done)? => Ok(done),
         Err(error) => Err(fail(error)),
         Ok(()) => Ok(done),
     }

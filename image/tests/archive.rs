@@ -347,10 +347,10 @@ fn an_archive_that_is_older_than_an_earlier_build_s_is_refused() {
         let mut earlier = lock.clone();
         earlier.dates[0].date = date.parse().unwrap();
         scratch(site.path("earlier.json"), &earlier.to_json().unwrap()).unwrap();
-        lock.not_older_than(&site.path("earlier.json"))
+        lock.not_older_than(None, &site.path("earlier.json"))
     };
-    earlier("2025-10-31T23:59:59Z").unwrap();
-    earlier("2025-11-01T00:00:00Z").unwrap();
+    assert_eq!(earlier("2025-10-31T23:59:59Z").unwrap(), []);
+    assert_eq!(earlier("2025-11-01T00:00:00Z").unwrap(), []);
     let error = earlier("2025-11-01T00:00:01Z").unwrap_err();
     assert_eq!(
         site.text(&error),
@@ -360,9 +360,26 @@ fn an_archive_that_is_older_than_an_earlier_build_s_is_refused() {
     assert_eq!(error.who(), Who::Server);
 }
 
-/// A lock of before there were dates says nothing about them.
+/// A source that has another name now cannot be compared, which is told; it is no reason not to rename one.
 #[test]
-fn a_lock_without_dates_is_read() {
+fn a_source_that_an_earlier_build_had_under_no_such_name_is_told() {
+    let site = Site::new();
+    let lock = site.lock(&site.recipe("install = [\"app\"]", "")).unwrap();
+    let mut earlier = lock.clone();
+    for change in [
+        |earlier: &mut Lock| earlier.dates[0].source = "other".to_owned(),
+        |earlier: &mut Lock| earlier.dates[0].suite = "other".to_owned(),
+    ] {
+        change(&mut earlier);
+        scratch(site.path("earlier.json"), &earlier.to_json().unwrap()).unwrap();
+        let unknown = lock.not_older_than(None, &site.path("earlier.json"));
+        assert_eq!(unknown.unwrap(), lock.dates);
+    }
+}
+
+/// A lock of before there were dates can be built from, and nothing can be compared with it.
+#[test]
+fn a_lock_without_dates_is_read_and_not_compared_with() {
     let site = Site::new();
     let recipe = site.recipe("install = [\"app\"]", "");
     let lock = site.lock(&recipe).unwrap();
@@ -376,7 +393,21 @@ fn a_lock_without_dates_is_read() {
         (read.dates, read.packages),
         (Vec::new(), lock.packages.clone())
     );
-    lock.not_older_than(&site.path("old.json")).unwrap();
+    assert_eq!(read.added, None);
+    scratch(site.path("new.json"), &lock.to_json().unwrap()).unwrap();
+    let old = Lock::read(&site.path("old.json"), &recipe).unwrap();
+    for compared in [
+        lock.not_older_than(None, &site.path("old.json")),
+        old.not_older_than(Some(&site.path("old.json")), &site.path("new.json")),
+    ] {
+        let error = compared.unwrap_err();
+        assert_eq!(
+            site.text(&error),
+            "the lock DIR/old.json does not say when its archives were made, so --after has nothing to compare: build once \
+             without --locked and --after to make one that does"
+        );
+        assert_eq!(error.who(), Who::Operator);
+    }
 }
 
 #[test]
@@ -386,7 +417,7 @@ fn what_a_variant_adds_to_its_base_is_in_the_lock() {
         site.lock(&site.recipe("install = [\"extra\"]", ""))
             .unwrap()
             .added,
-        Vec::<String>::new()
+        Some(Vec::new())
     );
     scratch(
         site.path("v.toml"),
@@ -394,5 +425,6 @@ fn what_a_variant_adds_to_its_base_is_in_the_lock() {
     )
     .unwrap();
     let variant = Recipe::read(&site.path("v.toml")).unwrap();
-    assert_eq!(site.lock(&variant).unwrap().added, ["app", "base"]);
+    let added = site.lock(&variant).unwrap().added.unwrap();
+    assert_eq!(added, ["app", "base"]);
 }

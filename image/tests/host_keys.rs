@@ -4,8 +4,9 @@
 //! One test cuts a real file system, which needs root.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use acl_host::tool::{Tool, Tools};
 use tempfile::TempDir;
@@ -95,11 +96,30 @@ impl Scene {
 
 /// Runs the script of the image on `directory`; what it says.
 fn boot(directory: &Path, path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let script = root.join("tree/usr/lib/acl/ssh-host-keys");
-    let command = Tools::host().command(Tool::Operator(script));
-    let ran = command.arg(directory).env("PATH", path).run();
-    String::from_utf8(ran.unwrap()).unwrap()
+    let (ended_well, said) = try_boot(directory, path);
+    assert!(ended_well, "{said}");
+    said
+}
+
+/// Whether the script ends well, and what it says.
+fn try_boot(directory: &Path, path: &str) -> (bool, String) {
+    let said = tempfile::NamedTempFile::new().unwrap();
+    let mut running = Tools::host()
+        .command(Tool::Operator(in_tree("usr/lib/acl/ssh-host-keys")))
+        .arg(directory)
+        .env("PATH", path)
+        .stdout(said.reopen().unwrap())
+        .spawn()
+        .unwrap();
+    let status = running.wait(Duration::from_secs(60)).unwrap().unwrap();
+    (status.success(), read(said.path()))
+}
+
+/// A file of the image.
+fn in_tree(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tree")
+        .join(path)
 }
 
 /// The key in `directory`, which has to be one that sshd can use, with its public half beside it.
@@ -189,6 +209,127 @@ fn a_file_that_is_no_key_is_put_aside() {
     let kept = format!("{KEY}.unusable");
     assert_eq!(scene.read(&kept), "somebody's");
     assert_eq!(scene.files(), [KEY, PUBLIC, &kept]);
+}
+
+/// Neither the file of today nor the one of an earlier boot is lost.
+#[test]
+fn what_was_put_aside_is_never_written_over() {
+    let aside = format!("{KEY}.unusable");
+    let second = format!("{aside}.1");
+    let scene = Scene::new(&[(KEY, b"third"), (&aside, b"first"), (&second, b"second")]);
+    let said = scene.run();
+    let third = format!("{aside}.2");
+    assert!(said.contains(&format!("is now {third}: ")), "{said}");
+    whole_key(&scene.path("etc/ssh"));
+    let kept = [&aside, &second, &third].map(|name| scene.read(name));
+    assert_eq!(kept, ["first", "second", "third"]);
+}
+
+/// What a disk that fails, or a place that is not there now, answers is no reason for another identity.
+#[test]
+fn a_key_that_cannot_be_read_stays() {
+    for (target, why) in [
+        (KEY, "Too many levels of symbolic links"),
+        ("../passwd/key", "Not a directory"),
+    ] {
+        let scene = Scene::new(&[]);
+        let place = scene.path("etc/ssh").join(KEY);
+        acl_host::file::scratch(scene.path("etc/passwd"), b"").unwrap();
+        symlink(target, &place).unwrap();
+        let path = format!("{}:/usr/bin:/bin", scene.path("bin").display());
+        let said = format!(
+            "{} cannot be read, so it stays, and no other key is made: cat: {KEY}: {why}\n",
+            place.display()
+        );
+        assert_eq!(try_boot(&scene.path("etc/ssh"), &path), (false, said));
+        assert_eq!(fs::read_link(&place).unwrap(), Path::new(target));
+        assert_eq!(scene.files(), [KEY]);
+    }
+    // A link that leads nowhere is put aside.
+    let scene = Scene::new(&[]);
+    symlink("none", scene.path("etc/ssh").join(KEY)).unwrap();
+    scene.run();
+    whole_key(&scene.path("etc/ssh"));
+    let kept = scene.path("etc/ssh").join(format!("{KEY}.unusable"));
+    assert_eq!(fs::read_link(kept).unwrap(), Path::new("none"));
+}
+
+/// An ssh-keygen that cannot read any key says nothing about this one.
+#[test]
+fn a_key_stays_where_ssh_keygen_reads_none() {
+    let first = Scene::new(&[]);
+    first.run();
+    let key = first.read(KEY);
+    for broken in [
+        // Not even the new one, and the same after it has made one.
+        "exit 255",
+        "case $1 in -y) exit 255 ;; *) exec /usr/bin/ssh-keygen \"$@\" ;; esac",
+        // Only the first time, as without memory.
+        "[ -e ../asked ] && exec /usr/bin/ssh-keygen \"$@\"; : >../asked; exit 255",
+    ] {
+        let scene = Scene::new(&[(KEY, key.as_bytes())]);
+        let program = scene.path("bin/ssh-keygen");
+        acl_host::file::scratch(&program, format!("#!/bin/sh\n{broken}\n").as_bytes()).unwrap();
+        let path = format!("{}:/usr/bin:/bin", scene.path("bin").display());
+        let (ended_well, said) = try_boot(&scene.path("etc/ssh"), &path);
+        assert!(!ended_well, "{broken}: {said}");
+        assert_eq!(scene.read(KEY), key, "{broken}");
+        assert!(
+            !scene.files().contains(&format!("{KEY}.unusable")),
+            "{broken}"
+        );
+        // The next boot, with a program that works, keeps it.
+        boot(&scene.path("etc/ssh"), "/usr/bin:/bin");
+        assert_eq!(whole_key(&scene.path("etc/ssh")), key, "{broken}");
+    }
+}
+
+/// sshd reads the key with all of root's privileges; the unit leaves the script as much as it needs for the same.
+#[test]
+fn a_key_of_somebody_else_in_a_home_is_kept() {
+    let test = "host_keys::a_key_of_somebody_else_in_a_home_is_kept";
+    let unit = read(&in_tree("usr/lib/systemd/system/ssh-host-keys.service"));
+    let setting = |name: &str| {
+        let line = unit.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name}")).to_owned()
+    };
+    // `yes` would show an empty /home and /root.
+    assert_eq!(setting("ProtectHome="), "read-only");
+    if !rustix::process::geteuid().is_root() {
+        let own = std::env::current_exe().unwrap();
+        let command = Tools::host().command(Tool::Unshare);
+        let command = command.args(["--map-root-user", "--map-auto"]).arg(own);
+        let said = String::from_utf8(command.args(["--exact", test]).run().unwrap()).unwrap();
+        assert!(said.contains("1 passed"), "{said}");
+        return;
+    }
+    let first = Scene::new(&[]);
+    first.run();
+    let (key, public) = (first.read(KEY), first.read(PUBLIC));
+    let scene = Scene::new(&[(PUBLIC, public.as_bytes())]);
+    let home = scene.path("home");
+    fs::create_dir(&home).unwrap();
+    acl_host::file::scratch(home.join("key"), key.as_bytes()).unwrap();
+    for (path, mode) in [(home.join("key"), 0o600), (home.clone(), 0o700)] {
+        chown(&path, Some(1000), Some(1000)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    symlink("../../home/key", scene.path("etc/ssh").join(KEY)).unwrap();
+    let capabilities: String = setting("CapabilityBoundingSet=")
+        .split_whitespace()
+        .map(|name| format!(",+{}", name.strip_prefix("CAP_").unwrap().to_lowercase()))
+        .collect();
+    let command = Tools::host().command(Tool::Setpriv);
+    let said = command
+        .args(["--bounding-set", &format!("-all{capabilities}")])
+        .arg(in_tree("usr/lib/acl/ssh-host-keys"))
+        .arg(scene.path("etc/ssh"))
+        .env("PATH", "/usr/bin:/bin")
+        .run()
+        .unwrap();
+    assert_eq!(String::from_utf8(said).unwrap(), "");
+    assert_eq!(scene.files(), [KEY, PUBLIC]);
+    assert_eq!(scene.read(KEY), key);
 }
 
 /// The model above, on a real ext4: the disk is copied as it is when the script has ended and another program has made a

@@ -1,7 +1,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use acl_host::Who;
+use acl_host::tool::{Tool, Tools};
 use acl_image::keys::{self, Keys, NAMES, Pair};
 use jiff::{Timestamp, ToSpan};
 
@@ -167,4 +169,26 @@ fn what_is_no_key_is_refused() {
 fn a_directory_without_keys_says_how_to_make_them() {
     let dir = tempfile::tempdir().unwrap();
     assert!(refusal(dir.path(), now()).contains("make a set of keys with `acl-image keys init`"));
+}
+
+/// The program refuses, and not only the function that it asks.
+#[test]
+fn the_program_makes_no_keys_in_a_work_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let work_tree = dir.path().join("project");
+    std::fs::create_dir_all(work_tree.join(".git")).unwrap();
+    let said = tempfile::NamedTempFile::new().unwrap();
+    let mut running = Tools::host()
+        .command(Tool::Own(env!("CARGO_BIN_EXE_acl-image").into()))
+        .args(["keys", "init"])
+        .arg(work_tree.join("keys"))
+        .stderr(said.reopen().unwrap())
+        .spawn()
+        .unwrap();
+    let status = running.wait(Duration::from_secs(300)).unwrap().unwrap();
+    let said = acl_host::file::read_to_string(said.path()).unwrap();
+    assert_eq!(status.code(), Some(3), "{said}");
+    let expected = acl_host::private::refuse_work_tree(&work_tree.join("keys")).unwrap_err();
+    assert!(said.contains(&expected.to_string()), "{said}");
+    assert!(!work_tree.join("keys").exists());
 }

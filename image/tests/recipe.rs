@@ -262,8 +262,36 @@ fn what_would_not_be_in_the_image_is_refused() {
     let expected = format!("p.toml:18: opt/p {why}");
     assert_eq!(recipes.read("p.toml").unwrap_err(), expected);
 
+    // Of boot the kernel alone.
+    let recipes = Recipes::new(&[
+        ("r.toml", &tree),
+        ("files/boot/vmlinuz-6.12", ""),
+        ("files/boot/grub/grub.cfg", ""),
+        ("p.toml", &program.replace("opt/p", "boot/p")),
+    ]);
+    let expected = format!("r.toml:17: files/boot/grub {why}");
+    assert_eq!(recipes.read("r.toml").unwrap_err(), expected);
+    let expected = format!("p.toml:18: boot/p {why}");
+    assert_eq!(recipes.read("p.toml").unwrap_err(), expected);
+
+    // A tree that cannot be looked at is not one that is not there.
+    let recipes = Recipes::new(&[("r.toml", &tree)]);
+    std::os::unix::fs::symlink("files", recipes.path("files")).unwrap();
+    let error = Recipe::read(&recipes.path("r.toml")).unwrap_err();
+    let expected = format!(
+        "cannot read {}: Too many levels of symbolic links (os error 40)",
+        recipes.path("files").display()
+    );
+    assert_eq!(acl_host::error::chain(&error), expected);
+    assert_eq!(error.who(), Who::Environment);
+
     // A link is a way to what is below usr.
-    let recipes = Recipes::new(&[("r.toml", &tree), ("files/usr/a", ""), ("files/etc/a", "")]);
+    let recipes = Recipes::new(&[
+        ("r.toml", &tree),
+        ("files/usr/a", ""),
+        ("files/etc/a", ""),
+        ("files/boot/vmlinuz-6.12", ""),
+    ]);
     std::os::unix::fs::symlink("usr/lib", recipes.path("files/lib")).unwrap();
     assert_eq!(recipes.read("r.toml").unwrap().layers.len(), 1);
 }

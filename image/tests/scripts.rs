@@ -1,11 +1,14 @@
 //! What is said of the maintainer scripts that did not run.
 
 use std::fs;
+use std::io::{Read, Write};
 
 use acl_host::file::scratch;
 use acl_image::archive::package::Package;
 use acl_image::archive::store::Store;
 use acl_image::step::scripts;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::archive::Site;
 
@@ -25,6 +28,7 @@ fn what_scripts_of_added_packages_leave_undone_is_listed() {
         &["./usr/sbin/web", "./var/log/web/", "./var/lib/web/"],
     );
     let plain = package(&[], &["./usr/bin/plain"]);
+    let zipped = compressed(&package(&[("preinst", "")], &["./usr/bin/zipped"]));
     let store = Store::open(&site.path("packages")).unwrap();
     let mut lock = site
         .lock(&site.recipe("install = [\"extra\"]", ""))
@@ -37,6 +41,7 @@ fn what_scripts_of_added_packages_leave_undone_is_listed() {
         ("base", &deb),
         ("plain", &plain),
         ("old", &old),
+        ("zipped", &zipped),
     ] {
         let package = Package {
             name: name.to_owned(),
@@ -50,7 +55,11 @@ fn what_scripts_of_added_packages_leave_undone_is_listed() {
         scratch(store.path(&package), deb).unwrap();
         lock.packages.push(package);
     }
-    lock.added = ["web", "plain", "old"].map(str::to_owned).to_vec();
+    lock.added = Some(
+        ["web", "plain", "old", "zipped"]
+            .map(str::to_owned)
+            .to_vec(),
+    );
     let tree = site.path("tree");
     for (path, text) in [
         ("usr/share/acl/etc/passwd", "old:x:1:1::/:\n"),
@@ -72,18 +81,54 @@ fn what_scripts_of_added_packages_leave_undone_is_listed() {
         format!("web: postinst did not run; to read: {read}"),
         "web: the image has no user or group web: state it in usr/lib/sysusers.d".to_owned(),
         "web: /var/log/web is not made on the machine as the package wants it: state it in usr/lib/tmpfiles.d".to_owned(),
-        "old: its scripts cannot be read: control.tar.Z: the compression .Z is not known; xz and zst are".to_owned(),
+        "old: its scripts cannot be read: control.tar.Z: the compression .Z is not known; gz, xz and zst are".to_owned(),
+        format!(
+            "zipped: preinst did not run; to read: dpkg-deb --info {} preinst",
+            store.path(&lock.packages[4]).display()
+        ),
     ];
     assert_eq!(lines, expected);
+
+    // A lock of an earlier acl-image.
+    lock.added = None;
+    assert_eq!(
+        scripts::left_undone(&lock, &store, &tree).unwrap(),
+        [
+            "the lock does not say which packages the recipe adds to its base, so what their scripts would have done is \
+          not listed; build once without --locked to make a lock that does"
+        ]
+    );
+}
+
+/// The same `.deb` with `control.tar.gz`, as third parties still make them.
+fn compressed(deb: &[u8]) -> Vec<u8> {
+    let mut from = ar::Archive::new(deb);
+    let mut to = ar::Builder::new(Vec::new());
+    while let Some(member) = from.next_entry() {
+        let mut member = member.unwrap();
+        let mut name = member.header().identifier().to_vec();
+        let mut bytes = Vec::new();
+        member.read_to_end(&mut bytes).unwrap();
+        if name == b"control.tar" {
+            name.extend(b".gz");
+            let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+            packed.write_all(&bytes).unwrap();
+            bytes = packed.finish().unwrap();
+        }
+        let header = ar::Header::new(name, bytes.len() as u64);
+        to.append(&header, bytes.as_slice()).unwrap();
+    }
+    to.into_inner().unwrap()
 }
 
 /// A `.deb` with these scripts and paths.
-fn package(scripts: &[(&str, &str)], paths: &[&str]) -> Vec<u8> {
+pub(crate) fn package(scripts: &[(&str, &str)], paths: &[&str]) -> Vec<u8> {
     let tar = |entries: Vec<(String, &str)>| {
         let mut tar = tar::Builder::new(Vec::new());
         for (name, text) in entries {
             let mut header = tar::Header::new_gnu();
             header.set_size(text.len() as u64);
+            header.set_mode(0o755);
             let kind = match name.ends_with('/') {
                 true => tar::EntryType::Directory,
                 false => tar::EntryType::Regular,

@@ -31,6 +31,16 @@ pub enum Error {
         path: PathBuf,
         source: serde_json::Error,
     },
+    #[error(
+        "this machine is provisioned already: {} is the record of its first boot; nothing was changed \
+         (`aclctl provision reset` makes the next boot a first boot)", path.display()
+    )]
+    Provisioned { path: PathBuf },
+    #[error(
+        "cannot tell whether this machine is provisioned already: {} cannot be looked at; nothing was changed; \
+         check the disk and the filesystem of ROOT", path.display()
+    )]
+    Record { path: PathBuf, source: Box<Error> },
     #[error("a config cannot be written as JSON")]
     Json(#[from] serde_json::Error),
 
@@ -431,15 +441,21 @@ impl Error {
         }
     }
 
+    /// Whether it is or may be about a machine that is provisioned already, on whose disk nothing may be changed.
+    pub(crate) fn is_of_a_live_machine(&self) -> bool {
+        matches!(self, Self::Provisioned { .. } | Self::Record { .. })
+    }
+
     /// Who must act on it.
     #[expect(clippy::too_many_lines, reason = "a table, a line a variant")]
     pub fn who(&self) -> Who {
         match self {
             // Stages
-            Self::Stage { .. } | Self::InvalidConfig { .. } | Self::InvalidWhole { .. } => {
-                Who::Operator
-            }
-            Self::NoCache { .. } | Self::Status { .. } => Who::Environment,
+            Self::Stage { .. }
+            | Self::InvalidConfig { .. }
+            | Self::InvalidWhole { .. }
+            | Self::Provisioned { .. } => Who::Operator,
+            Self::NoCache { .. } | Self::Status { .. } | Self::Record { .. } => Who::Environment,
             Self::Json(_) => Who::Bug,
             // Fetching
             Self::Scheme { .. }

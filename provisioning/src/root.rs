@@ -97,10 +97,22 @@ impl Root {
     /// # Errors
     /// [`acl_host::Error::ReadFile`], also for a directory, a device or a FIFO: those are never opened.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
+        self.read_at_most(path, u64::MAX)
+    }
+
+    /// As [`Root::read`], and no more than `most` bytes of it, whatever the file says of its length.
+    ///
+    /// # Errors
+    /// As [`Root::read`].
+    pub(crate) fn read_at_most(
+        &self,
+        path: impl AsRef<Path>,
+        most: u64,
+    ) -> Result<Option<Vec<u8>>> {
         let path = path.as_ref();
-        let read = self.open_regular(path).and_then(|mut file| {
+        let read = self.open_regular(path).and_then(|file| {
             let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
+            file.take(most).read_to_end(&mut bytes)?;
             Ok(bytes)
         });
         match read {

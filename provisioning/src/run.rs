@@ -17,7 +17,7 @@ use crate::root::Root;
 use crate::stage::disks::{self, Done, Keys};
 use crate::stage::fetch::{Decided, Sources};
 use crate::stage::{Stage, crypttab, files, mount, umount};
-use crate::status::{Ran, Status};
+use crate::status::{PROVISIONED, Ran, Status};
 use crate::{Error, Result};
 use spool::Spool;
 
@@ -69,8 +69,13 @@ impl Run {
             if let Err(error) = file::write_private(&self.state, &status.to_json()) {
                 tracing::error!("{}", acl_host::error::chain(&error));
             }
-            let platform = self.platform().unwrap_or(Platform::Metal);
-            self.tell_failure(stage, platform, &status).await;
+            match error.is_of_a_live_machine() {
+                true => self.show_failure(stage, &status),
+                false => {
+                    let platform = self.platform().unwrap_or(Platform::Metal);
+                    self.tell_failure(stage, platform, &status).await;
+                }
+            }
         }
         tracing::info!("stage {stage} ends after {seconds:.3} s");
         ended
@@ -110,6 +115,9 @@ impl Run {
         if needs_root && self.root.as_os_str().is_empty() {
             return Err(Error::NoRoot { stage });
         }
+        if matches!(stage, Stage::FetchOffline | Stage::Fetch | Stage::Disks) {
+            self.refuse_a_live_machine()?;
+        }
         match stage {
             Stage::FetchOffline => self.fetch(platform, status, false).await,
             Stage::Fetch => self.fetch(platform, status, true).await,
@@ -136,6 +144,30 @@ impl Run {
                 Ok(done)
             }
             Stage::Umount => umount::apply(&self.config()?, &self.root, &self.disks),
+        }
+    }
+
+    /// Before anything is decided or erased: a machine that has the record of a first boot is not made anew, nor one of
+    /// which nobody can say whether it has.
+    ///
+    /// The units' `ConditionPathExists=!` does not tell "not there" from "cannot be looked at": systemd asks access(2),
+    /// and takes every error as "not there".
+    fn refuse_a_live_machine(&self) -> Result<()> {
+        if self.root.as_os_str().is_empty() {
+            return Ok(());
+        }
+        let path = self.root.join(PROVISIONED.trim_start_matches('/'));
+        let there = || match Root::open(&self.root)?.find(PROVISIONED)? {
+            Some(place) => Ok(place.node()?.is_some()),
+            None => Ok(false),
+        };
+        match there() {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Error::Provisioned { path }),
+            Err(source) => Err(Error::Record {
+                path,
+                source: Box::new(source),
+            }),
         }
     }
 

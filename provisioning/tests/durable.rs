@@ -61,6 +61,27 @@ impl FirstBoot {
         trace.lines().map(|line| self.call(line)).collect()
     }
 
+    /// Runs a stage that is killed before it replaces file number `kill`, counted from 1; whether it came to its end before
+    /// that. A replacement is a renameat(2); strace counts each system call by itself, and new names are renameat2(2).
+    fn killed(&self, stage: &str, kill: u32) -> bool {
+        let inject = format!("inject=renameat:signal=SIGKILL:when={kill}");
+        let mut running = Tools::host()
+            .command(Tool::Strace)
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", CALLS, "-e", &inject])
+            .args([PROGRAM, "-platform", "file", "-stage", stage])
+            .args(["-root", "root", "-config-cache", "run/config.json"])
+            .args(["-neednet", "run/neednet", "-state-file", "run/state"])
+            .args(["--run-directory", "run/own", "-log-to-stdout"])
+            .env("IGNITION_CONFIG_FILE", "config.ign")
+            .current_dir(self.dir.path())
+            .spawn()
+            .unwrap();
+        let ended = running.wait(Duration::from_secs(120)).unwrap().unwrap();
+        // strace ends as the program did: with its status, or by the same signal.
+        assert!(matches!(ended.code(), None | Some(0)), "{ended}");
+        ended.code() == Some(0)
+    }
+
     /// `fsync(13</tmp/x/root/etc>) = 0` as `fsync root/etc`, a rename as `DIRECTORY: FROM -> TO`.
     fn call(&self, line: &str) -> String {
         let base = self.dir.path().canonicalize().unwrap();
@@ -185,6 +206,63 @@ fn the_record_comes_last_and_after_everything_is_durable() {
             format!("fsync {own}"),
         ]
     );
+}
+
+/// Two groups get other ids, the second one the id that the first one had; each has a user.
+const MOVES: &str = r#"{"ignition": {"version": "3.4.0"}, "passwd": {
+    "groups": [{"name": "b", "gid": 1700}, {"name": "a", "gid": 1600}, {"name": "new", "gid": 1800}],
+    "users": [{"name": "late", "uid": 1900, "primaryGroup": "new", "noCreateHome": true}]}}"#;
+
+/// A power cut before any of the files is replaced, and a second first boot: the users of a group have its id in the end.
+#[test]
+fn users_follow_their_group_wherever_the_power_is_cut() {
+    let accounts = |boot: &FirstBoot| {
+        ["passwd", "group"].map(|name| {
+            acl_host::file::read_to_string(boot.at(&format!("root/etc/{name}"))).unwrap()
+        })
+    };
+    let first = |boot: &FirstBoot| {
+        for stage in ["fetch", "disks", "mount"] {
+            boot.stage(stage);
+        }
+    };
+    let mut cuts = 0;
+    loop {
+        let boot = FirstBoot::new(MOVES);
+        write(
+            boot.at("root/etc/passwd"),
+            "root:x:0:0::/:/bin/sh\na:x:1500:1500::/:/bin/sh\nb:x:1501:1600::/:/bin/sh\n",
+        );
+        write(
+            boot.at("root/etc/group"),
+            "root:x:0:\na:x:1500:\nb:x:1600:\n",
+        );
+        first(&boot);
+        let whole = boot.killed("files", cuts + 1);
+        if !whole {
+            // What was in memory is gone, and the next boot begins at the beginning.
+            std::fs::remove_dir_all(boot.at("run")).unwrap();
+            std::fs::create_dir(boot.at("run")).unwrap();
+            first(&boot);
+            boot.stage("files");
+        }
+        assert_eq!(
+            accounts(&boot),
+            [
+                "root:x:0:0::/:/bin/sh\na:x:1500:1600::/:/bin/sh\nb:x:1501:1700::/:/bin/sh\n\
+                 late:x:1900:1800::/home/late:/bin/sh\n",
+                "root:x:0:\na:x:1600:\nb:x:1700:\nnew:x:1800:\n",
+            ],
+            "cut before replacement {}",
+            cuts + 1
+        );
+        if whole {
+            break;
+        }
+        cuts += 1;
+    }
+    // shadow, gshadow, passwd and group for each of the two groups, group with the new group, passwd with the new user.
+    assert_eq!(cuts, 8);
 }
 
 /// A config may hold keys and passwords, and the log names what ran with its arguments.

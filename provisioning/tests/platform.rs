@@ -370,6 +370,13 @@ fn a_device_with_a_config_is_read_within_itself() {
         );
         assert_eq!(read(path), Err(missing));
     }
+    // Far more than there is memory, and nothing on the disk.
+    let large = std::fs::File::create(dir.path().join("mounted/large")).unwrap();
+    large.set_len(4 << 40).unwrap();
+    assert_eq!(
+        read("/large"),
+        Err("/large on /dev/sdb1 is longer than 67108864 bytes".to_owned())
+    );
 }
 
 #[tokio::test]

@@ -193,10 +193,76 @@ async fn an_unmount_after_a_failure_leaves_no_marker() {
 #[tokio::test]
 async fn a_marker_of_something_else_does_not_outlive_a_failure() {
     let boot = FirstBoot::with(&config(&file("/etc/passwd/below", "x")));
-    write(boot.at(RECORD), "{}");
     boot.stage(Stage::Fetch).await.unwrap();
+    write(boot.at(RECORD), "{}");
     boot.stage(Stage::Files).await.unwrap_err();
     assert!(!boot.at(RECORD).exists());
+}
+
+/// systemd's condition takes every error as "not there", and starts the units again over a live machine.
+#[tokio::test]
+async fn a_machine_that_is_or_may_be_provisioned_is_left_as_it_is() {
+    let user = config(&file("/etc/user", "u"));
+    let in_the_way = "root/var/lib/acl/provision";
+    let cannot = |place: &str, why: &str| {
+        format!(
+            "cannot tell whether this machine is provisioned already: DIR/{RECORD} cannot be looked at; nothing was \
+             changed; check the disk and the filesystem of ROOT: cannot resolve {place} inside the new root: {why}"
+        )
+    };
+    for (what, said) in [
+        (
+            "record",
+            format!(
+                "this machine is provisioned already: DIR/{RECORD} is the record of its first boot; nothing was changed \
+                 (`aclctl provision reset` makes the next boot a first boot)"
+            ),
+        ),
+        (
+            "file in the way",
+            cannot("/var/lib/acl/provision", "Not a directory (os error 20)"),
+        ),
+        (
+            "loop",
+            cannot(
+                "/var/lib/acl/provision",
+                "Too many levels of symbolic links (os error 40)",
+            ),
+        ),
+    ] {
+        for stage in [Stage::FetchOffline, Stage::Fetch, Stage::Disks] {
+            let boot = FirstBoot::with(&user);
+            if stage == Stage::Disks {
+                boot.stage(Stage::Fetch).await.unwrap();
+            }
+            match what {
+                "record" => write(boot.at(RECORD), "{}"),
+                "file in the way" => write(boot.at(in_the_way), "here"),
+                _ => {
+                    std::fs::create_dir_all(boot.at("root/var/lib/acl")).unwrap();
+                    std::os::unix::fs::symlink("provision", boot.at(in_the_way)).unwrap();
+                }
+            }
+            let error = boot.stage(stage).await.unwrap_err();
+            assert_eq!(error, said, "{what}, {stage}");
+            let told = format!("acl: the first boot failed at its stage {stage}: {said}\n");
+            assert_eq!(
+                boot.read("run/failed")
+                    .replace(&boot.dir.path().display().to_string(), "DIR"),
+                told
+            );
+            // What is on ROOT stays, the record before all, and nothing is added.
+            match what {
+                "record" => assert_eq!(boot.read(RECORD), "{}"),
+                "file in the way" => assert_eq!(boot.read(in_the_way), "here"),
+                _ => assert!(boot.at(in_the_way).is_symlink()),
+            }
+            assert!(!boot.at(FAILED).exists(), "{what}, {stage}");
+            if stage != Stage::Disks {
+                assert!(!boot.at("run/config.json").exists(), "{what}, {stage}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ pub(crate) fn fails(before: &str, sections: Value, message: &str) {
     scene.assert_outside_untouched();
 }
 
-/// Whether owners can be changed. Where not, runs the tests of this name in a user namespace in which they can, and fails
+/// Whether owners can be changed, and filesystems mounted. Where not, runs the tests of this name in a user namespace in which they can, and fails
 /// unless all of them pass there: a test that shows nothing does not count as one that passes.
 pub(crate) fn is_root(test: &str) -> bool {
     if rustix::process::geteuid().is_root() {
@@ -149,7 +149,7 @@ pub(crate) fn is_root(test: &str) -> bool {
     let said = Tools::host()
         .command(Tool::Unshare)
         // Other users' ids too, which newuidmap gives as /etc/subuid says.
-        .args(["--map-root-user", "--map-auto"])
+        .args(["--map-root-user", "--map-auto", "--mount"])
         .arg(own)
         .arg(test)
         .run();

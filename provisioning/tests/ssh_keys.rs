@@ -60,6 +60,9 @@ fn keys_that_sshd_takes() {
             "no-pty,Command=\"echo \\\"a, b\\\" # c\",from=\"10.0.0.0/8,!10.0.0.1\" {ED25519} x"
         ),
         format!("environment=\"A=b c\" {RSA}"),
+        // Flags that sshd(8) has in one form only.
+        format!("touch-required,no-touch-required {ED25519}"),
+        format!("verify-required,no-verify-required {ED25519}"),
     ] {
         assert_eq!(told(&key), None, "{key}");
         assert!(ssh_keygen_reads(&key), "{key}");

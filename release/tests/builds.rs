@@ -175,6 +175,10 @@ async fn the_kernel_image_must_be_the_releases_own_and_signed() {
         "its kernel command line has no valid usrhash=, so it boots no verified /usr";
     let other_signature =
         "its kernel command line has another signature of the root hash than the build";
+    let no_signature_text = "its kernel command line has no root-hash-signature= in systemd.verity_usr_options=, and no node \
+                             boots a /usr that is not signed; build it with the signature of the root hash";
+    let without = line.split(",root-hash-signature=").next().unwrap();
+    let of_a_file = format!("{without},root-hash-signature=/usr.p7s");
     let changed = line.replace("base64:Ag", "base64:Aw");
     let sections: [Section<'_>; 2] = [(b".linux\0\0", b"kernel"), (b".cmdline", line.as_bytes())];
     let not_signed = "it has no Authenticode signature, and firmware with Secure Boot would refuse it; sign it with \
@@ -214,6 +218,8 @@ async fn the_kernel_image_must_be_the_releases_own_and_signed() {
             ),
         ),
         (with(changed.as_bytes()), other_signature.to_owned()),
+        (with(without.as_bytes()), no_signature_text.to_owned()),
+        (with(of_a_file.as_bytes()), other_signature.to_owned()),
         (unsigned(&sections), not_signed.to_owned()),
         (other_kind, not_signed.to_owned()),
         (no_signature, not_signed.to_owned()),
@@ -224,8 +230,8 @@ async fn the_kernel_image_must_be_the_releases_own_and_signed() {
         scratch(&path, &uki).unwrap();
         refused(&site, &build, &format!("{}: {problem}", path.display()));
     }
-    // Secure Boot does without the second.
-    let plain = format!("usrhash={}\0", own.root_hash);
+    // Ended by a NUL byte, as some tools write the section.
+    let plain = format!("{line}\0");
     scratch(build.join("uki"), &with(plain.as_bytes())).unwrap();
     assert_eq!(add(&site, &build).unwrap().outcome, Outcome::New);
 }

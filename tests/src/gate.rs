@@ -317,6 +317,10 @@ mod tests {
         assert_eq!(gate.passed(), 4);
         gate.open();
         assert_eq!(body(held), "0123456789");
-        assert!(gate.wait_until_holding(Duration::ZERO).is_err());
+        let error = gate.wait_until_holding(Duration::ZERO).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no answer was held; requests so far: [\n    \"/a\",\n]"
+        );
     }
 }

@@ -47,7 +47,7 @@ const NEEDS: [Need; 4] = [
 const MAKES: &str = "tests: the first boot makes its file systems, volumes and tables on files";
 
 /// What the tests need beside that.
-const TEST_NEEDS: [Need; 14] = [
+const TEST_NEEDS: [Need; 15] = [
     Need {
         package: "btrfs-progs",
         why: MAKES,
@@ -91,6 +91,11 @@ const TEST_NEEDS: [Need; 14] = [
         package: "gdisk",
         why: "tests: reads partition tables that we wrote",
         files: &["/usr/sbin/sgdisk", "/sbin/sgdisk"],
+    },
+    Need {
+        package: "openssh-client",
+        why: "tests: ssh-keygen reads keys of configs, and makes host keys",
+        files: &["/usr/bin/ssh-keygen"],
     },
     Need {
         package: "qemu-utils",

@@ -60,11 +60,12 @@ fn decompress(compression: &str, packed: Vec<u8>) -> std::io::Result<Vec<u8>> {
     let mut plain = Vec::new();
     match compression {
         "" => return Ok(packed),
+        ".gz" => flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut plain)?,
         ".xz" => liblzma::read::XzDecoder::new(packed.as_slice()).read_to_end(&mut plain)?,
         ".zst" => zstd::stream::read::Decoder::new(packed.as_slice())?.read_to_end(&mut plain)?,
         other => {
             return Err(std::io::Error::other(format!(
-                "the compression {other} is not known; xz and zst are"
+                "the compression {other} is not known; gz, xz and zst are"
             )));
         }
     };

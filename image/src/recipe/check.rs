@@ -287,33 +287,63 @@ fn add_initrd(file: &File, recipe: &mut Recipe) -> Result<(), Error> {
 fn layer_of(file: &File, layer: &written::Layer) -> Result<Layer, Error> {
     let path = beside(&file.path, layer.path.get_ref());
     let place = file.place(&layer.path);
-    if !path.is_dir() {
+    if !is_directory(&path)? {
         return Err(at(&place, format!("{} is not a directory", path.display())));
     }
     let reason = reason(&place, &layer.reason)?;
     Ok(Layer { path, reason })
 }
 
-/// What of a tree an image consists of. The kernel is taken from `boot` for the unified kernel image.
-const REACHING: [&str; 3] = ["usr", "etc", "boot"];
+/// Whether a directory is there; what cannot be looked at is not the same as what is not there.
+fn is_directory(path: &Path) -> Result<bool, Error> {
+    match std::fs::metadata(path) {
+        Ok(there) => Ok(there.is_dir()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(Error::ReadInput {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
 
+/// What of a tree an image consists of.
+const REACHING: [&str; 2] = ["usr", "etc"];
+/// From where the kernel is taken for the unified kernel image, and nothing else.
+const KERNELS: &str = "boot";
+
+/// Whether a path of a tree is in the image. `boot` itself is, for the kernel's sake: `boot/vmlinuz-…`.
 fn reaches(path: &Path) -> bool {
-    let first = path.components().next();
-    first.is_some_and(|first| REACHING.iter().any(|name| first.as_os_str() == *name))
+    let parts: Vec<_> = path
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect();
+    match parts.as_slice() {
+        [first, ..] if REACHING.contains(&first.as_ref()) => true,
+        [first] => first == KERNELS,
+        [first, name] => first == KERNELS && name.starts_with("vmlinuz-"),
+        _ => false,
+    }
 }
 
 /// Refuses a tree with a file or directory that would not be in the image. Links beside `usr` may be there for paths
 /// through them.
 fn reaches_the_machine(place: &Place, tree: &Path) -> Result<(), Error> {
-    let read = |source| Error::ReadInput {
-        path: tree.to_owned(),
-        source,
-    };
-    for entry in std::fs::read_dir(tree).map_err(read)? {
-        let entry = entry.map_err(read)?;
-        let is_link = entry.file_type().map_err(read)?.is_symlink();
-        if !is_link && !reaches(Path::new(&entry.file_name())) {
-            return Err(dropped(place, &entry.path().display().to_string()));
+    for below in ["", KERNELS] {
+        let directory = tree.join(below);
+        if !is_directory(&directory)? {
+            continue;
+        }
+        let read = |source| Error::ReadInput {
+            path: directory.clone(),
+            source,
+        };
+        for entry in std::fs::read_dir(&directory).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            // Beside usr a link may be there for paths through it; in boot it leads to a kernel, or to nothing that counts.
+            let is_link = below.is_empty() && entry.file_type().map_err(read)?.is_symlink();
+            if !is_link && !reaches(&Path::new(below).join(entry.file_name())) {
+                return Err(dropped(place, &entry.path().display().to_string()));
+            }
         }
     }
     Ok(())

@@ -34,10 +34,18 @@ enum Need {
 /// [`Error::Unpack`] for a package that cannot be read, and those of [`Store::read`].
 pub fn left_undone(lock: &Lock, store: &Store, tree: &Path) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
-    let added = lock.packages.iter().filter(|package| {
-        let mut added = lock.added.iter();
-        added.any(|name| *name == package.name)
-    });
+    let Some(names) = &lock.added else {
+        lines.push(
+            "the lock does not say which packages the recipe adds to its base, so what their scripts would have done is \
+             not listed; build once without --locked to make a lock that does"
+                .to_owned(),
+        );
+        return Ok(lines);
+    };
+    let added = lock
+        .packages
+        .iter()
+        .filter(|package| names.contains(&package.name));
     let stated = Stated::read(tree)?;
     for package in added {
         let bytes = store.read(package)?;

@@ -31,7 +31,9 @@ const TYPES: &[(&str, &[Field])] = &[
     ),
 ];
 
-/// Options that sshd knows, without what follows `=`. One that it does not know makes it refuse the line.
+/// Options that sshd knows, without what follows `=`. One that it does not know makes it refuse the line. Those of
+/// `sshauthopt_parse` (OpenSSH's auth-options.c, 8.4 to 10), which takes both forms of a flag where sshd(8) has one:
+/// `touch-required` and `no-verify-required`.
 const OPTIONS: &[&str] = &[
     "agent-forwarding",
     "cert-authority",
@@ -44,6 +46,7 @@ const OPTIONS: &[&str] = &[
     "no-pty",
     "no-touch-required",
     "no-user-rc",
+    "no-verify-required",
     "no-x11-forwarding",
     "permitlisten",
     "permitopen",
@@ -51,6 +54,7 @@ const OPTIONS: &[&str] = &[
     "principals",
     "pty",
     "restrict",
+    "touch-required",
     "tunnel",
     "user-rc",
     "verify-required",

@@ -34,7 +34,7 @@ impl Labelled {
     pub async fn config(&self, machine: &Machine) -> Result<Found> {
         let device = machine.dev.join("disk/by-label").join(&self.label);
         wait(&device, machine).await?;
-        let mounted = Mounted::new(&device, machine.scratch("config"), machine)?;
+        let mounted = Mounted::new(&device, "auto", machine.scratch("config"), machine)?;
         self.read(&mounted.directory, &device)
     }
 
@@ -44,7 +44,7 @@ impl Labelled {
     /// As [`Labelled::config`].
     pub fn read(&self, directory: &Path, device: &Path) -> Result<Found> {
         let place = format!("{} on {}", self.path, device.display());
-        let bytes = Root::open(directory)?.read(&self.path)?;
+        let bytes = Root::open(directory)?.read_at_most(&self.path, CONFIG + 1)?;
         let bytes = bytes.ok_or_else(|| Error::NoConfigOnDevice {
             device: device.to_owned(),
             path: self.path.clone(),
@@ -79,7 +79,8 @@ struct Mounted {
 }
 
 impl Mounted {
-    fn new(device: &Path, directory: PathBuf, machine: &Machine) -> Result<Self> {
+    /// Mounts a device whose filesystem is of the type `kind`; `auto` is whichever it has.
+    fn new(device: &Path, kind: &str, directory: PathBuf, machine: &Machine) -> Result<Self> {
         // Passwords may be on it.
         DirBuilder::new()
             .recursive(true)
@@ -90,7 +91,7 @@ impl Mounted {
                 source,
             })?;
         let command = machine.tools.command(Tool::Mount);
-        let command = command.args(["-o", OPTIONS, "-t", "auto"]);
+        let command = command.args(["-o", OPTIONS, "-t", kind]);
         match command.arg(device).arg(&directory).run() {
             Ok(_) => Ok(Self { directory }),
             Err(source) => {
@@ -113,5 +114,66 @@ impl Drop for Mounted {
             Ok(()) => drop(std::fs::remove_dir(&self.directory)),
             Err(error) => tracing::warn!(%error, "the device with the config stays mounted"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use acl_host::{Tool, Tools};
+
+    use super::{Machine, Mounted};
+
+    /// The options of the mount at `directory`; none where nothing is mounted.
+    fn options(directory: &Path) -> Option<String> {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let directory = directory.display().to_string();
+        mounts.lines().find_map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            (words.get(4) == Some(&directory.as_str())).then(|| words[5].to_owned())
+        })
+    }
+
+    /// Whether this process may mount. When not, runs the test in namespaces in which it may, and expects it to pass.
+    fn may_mount(test: &str) -> bool {
+        if rustix::process::geteuid().is_root() {
+            return true;
+        }
+        let own = std::env::current_exe().unwrap();
+        let command = Tools::host().command(Tool::Unshare).arg("--map-root-user");
+        let command = command.arg("--mount").arg(own).args(["--exact", test]);
+        let said = String::from_utf8(command.run().unwrap()).unwrap();
+        assert!(said.contains("1 passed"), "{said}");
+        false
+    }
+
+    /// By the same program and options as a device, with a type of filesystem that needs none.
+    #[test]
+    fn what_is_mounted_can_do_nothing_and_is_unmounted() {
+        let name = "platform::labelled::tests::what_is_mounted_can_do_nothing_and_is_unmounted";
+        if !may_mount(name) {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().canonicalize().unwrap();
+        let machine = Machine {
+            run,
+            ..Machine::this().unwrap()
+        };
+        let directory = machine.scratch("config");
+        let mounted =
+            Mounted::new(Path::new("none"), "tmpfs", directory.clone(), &machine).unwrap();
+        let options_then = options(&directory).unwrap();
+        let options_then: Vec<&str> = options_then.split(',').collect();
+        for option in ["ro", "nosuid", "nodev", "noexec"] {
+            assert!(
+                options_then.contains(&option),
+                "{option} in {options_then:?}"
+            );
+        }
+        drop(mounted);
+        assert_eq!(options(&directory), None);
+        assert!(!directory.exists());
     }
 }

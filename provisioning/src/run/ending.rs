@@ -32,14 +32,7 @@ impl Run {
 
     /// Says everywhere why the machine does not come up. What goes wrong with that is logged: the first error counts.
     pub(super) async fn tell_failure(&self, stage: Stage, platform: Platform, status: &Status) {
-        let reason = status.error().unwrap_or_default();
-        tracing::error!("stage {stage} failed: {reason}");
-        let text = format!("acl: the first boot failed at its stage {stage}: {reason}\n");
-        let shown = file::make_parents(&self.report)
-            .and_then(|()| file::write_private(&self.report, text.as_bytes()));
-        if let Err(error) = shown {
-            tracing::error!("{}", acl_host::error::chain(&error));
-        }
+        self.show_failure(stage, status);
         if let Err(error) = self.leave_on_root(status) {
             tracing::error!(
                 "cannot write the report of the failure to ROOT: {}",
@@ -47,13 +40,26 @@ impl Run {
             );
         }
         let outcome = Outcome::Failed {
-            reason: format!("stage {stage}: {reason}"),
+            reason: format!("stage {stage}: {}", status.error().unwrap_or_default()),
         };
         if let Err(error) = platform.report(&self.machine, &outcome).await {
             tracing::error!(
                 "cannot report the failure to the platform: {}",
                 acl_host::error::chain(&error)
             );
+        }
+    }
+
+    /// In the log and on the console, and nowhere else: neither ROOT nor the platform may be told that a machine that is
+    /// provisioned is not. Without its record on ROOT the next boot would be a first boot.
+    pub(super) fn show_failure(&self, stage: Stage, status: &Status) {
+        let reason = status.error().unwrap_or_default();
+        tracing::error!("stage {stage} failed: {reason}");
+        let text = format!("acl: the first boot failed at its stage {stage}: {reason}\n");
+        let shown = file::make_parents(&self.report)
+            .and_then(|()| file::write_private(&self.report, text.as_bytes()));
+        if let Err(error) = shown {
+            tracing::error!("{}", acl_host::error::chain(&error));
         }
     }
 

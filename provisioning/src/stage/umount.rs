@@ -1,5 +1,6 @@
 //! The stage `umount`: undoes the stage `mount`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use acl_host::{Tool, file};
@@ -16,13 +17,20 @@ use crate::config::spec::Config;
 /// [`crate::Error::Prepare`], the first one, after all were tried; [`crate::Error::Host`].
 pub fn apply(config: &Config, root: &Path, machine: &Machine) -> Result<Vec<Done>> {
     let mounted = mounted(&file::read_to_string(machine.path("/proc/self/mountinfo"))?);
-    let inside = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let inside = real(root)?;
     let mut done = Vec::new();
     let mut first = None;
     for (path, _) in wanted(config).iter().rev() {
         let point = root.join(path.trim_start_matches('/'));
         // The kernel's list has no symbolic links and no doubled slashes.
-        let real = point.canonicalize().unwrap_or(point);
+        let real = match real(&point) {
+            Ok(real) => real,
+            // It is still mounted, perhaps: without its unmounting nothing may say that this first boot has ended.
+            Err(error) => {
+                first = first.or(Some(error));
+                continue;
+            }
+        };
         if !real.starts_with(&inside) || !mounted.contains(&real) {
             continue;
         }
@@ -34,6 +42,26 @@ pub fn apply(config: &Config, root: &Path, machine: &Machine) -> Result<Vec<Done
         }
     }
     first.map_or(Ok(done), Err)
+}
+
+/// The path without symbolic links; itself where there is nothing.
+fn real(path: &Path) -> Result<PathBuf> {
+    match path.canonicalize() {
+        Ok(real) => Ok(real),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(path.to_owned())
+        }
+        Err(source) => Err(acl_host::Error::ReadFile {
+            path: path.to_owned(),
+            source,
+        }
+        .into()),
+    }
 }
 
 /// The mount points in `/proc/self/mountinfo`.

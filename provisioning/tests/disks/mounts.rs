@@ -173,6 +173,22 @@ fn an_unmount_that_fails_does_not_keep_the_others() {
     );
 }
 
+/// A place that cannot be looked at may still be mounted: that is an error, and the others are unmounted.
+#[test]
+fn a_mount_point_that_cannot_be_looked_at_is_not_taken_for_unmounted() {
+    let node = Node::new(|_| Ok(""));
+    create_dir_all(node.root().join("srv")).unwrap();
+    symlink("var", node.root().join("var")).unwrap();
+    node.mounted(&["srv", "var"]);
+    let error = said(umount::apply(&config(THREE), &node.root(), &node.machine));
+    let loops = "Too many levels of symbolic links (os error 40)";
+    assert!(
+        error.starts_with("cannot read ") && error.ends_with(loops),
+        "{error}"
+    );
+    assert_eq!(node.recorder.taken(), ["umount /sysroot/srv"]);
+}
+
 #[test]
 fn mount_points_stay_inside() {
     let node = Node::new(|_| Ok(""));

@@ -1,9 +1,12 @@
 //! Filesystems in homes: the stage `mount` makes the way to them before there are users.
 
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::{Value, json};
 
 use crate::files::users::BASE;
-use crate::scene::{gives, is_root};
+use crate::scene::{Scene, gives, is_root};
 
 fn core(home: &str, mounted: &[&str]) -> Value {
     let filesystems: Vec<_> = mounted
@@ -97,4 +100,46 @@ fn a_filesystem_in_the_home_of_root_changes_nothing() {
     config["passwd"]["users"][0]["name"] = json!("root");
     let tree = format!("{}root/ 0755 0:0\nroot/data/ 0755 0:0\n", BASE.tree());
     gives(&tree, config, &tree);
+}
+
+/// An empty file system; unmounted when it is dropped, whatever happened meanwhile.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(path: &Path, flags: MountFlags) -> Self {
+        mount("none", path, "tmpfs", flags, c"mode=0755").unwrap();
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        unmount(&self.0, UnmountFlags::DETACH).unwrap();
+    }
+}
+
+/// `mountOptions: ["ro"]`: the root of such a file system is nobody's to change, and the machine boots all the same.
+#[test]
+fn a_filesystem_that_cannot_be_written_to_stays_as_it_is() {
+    if !is_root("a_filesystem_that_cannot_be_written_to_stays_as_it_is") {
+        return;
+    }
+    let way = "home/ 0755 0:0\nhome/core/ 0755 0:0\nhome/core/disc/ 0755 0:0";
+    let scene = Scene::new(&format!("{}{way}", BASE.tree()));
+    let mounted = Mounted::new(&scene.path().join("home/core/disc"), MountFlags::RDONLY);
+    assert_eq!(scene.apply(&core("", &["/home/core/disc"])), Ok(()));
+    let tree = scene.tree();
+    let homes: Vec<_> = tree
+        .lines()
+        .filter(|line| line.starts_with("home/"))
+        .collect();
+    drop(mounted);
+    assert_eq!(
+        homes,
+        [
+            "home/ 0755 0:0",
+            "home/core/ 0700 1501:1501",
+            "home/core/disc/ 0755 0:0",
+        ]
+    );
 }

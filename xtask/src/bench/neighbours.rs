@@ -290,7 +290,9 @@ mod tests {
         let rates = last.since(&first);
         assert!((rates.processor - 1.9).abs() < 1e-9);
         assert!((rates.read - 500.0).abs() < 1e-9);
-        assert!(Sample::parse("10.5 [not set]").is_err());
-        assert!(Sample::parse("10.5").is_err());
+        for told in ["10.5 [not set]", "10.5"] {
+            let error = Sample::parse(told).unwrap_err();
+            assert_eq!(error.to_string(), format!("the machine told {told:?}"));
+        }
     }
 }

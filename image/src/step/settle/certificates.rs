@@ -43,7 +43,12 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
     };
     for entry in fs::read_dir(folder).map_err(read_error)? {
         let path = entry.map_err(read_error)?.path();
-        if path.is_dir() {
+        // Followed: a link may lead to a directory. What cannot be looked at may hold authorities.
+        let there = fs::metadata(&path).map_err(|source| Error::ReadInput {
+            path: path.clone(),
+            source,
+        })?;
+        if there.is_dir() {
             collect(&path, found)?;
         } else if path.extension().is_some_and(|extension| extension == "crt") {
             found.push(path);
@@ -63,13 +68,22 @@ mod tests {
         let folder = tree.path().join("usr/share/ca-certificates");
         std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink("ca-certificates", &folder).unwrap();
+        let told = |path: &std::path::Path| {
+            format!(
+                "cannot read {}: Too many levels of symbolic links (os error 40)",
+                path.display()
+            )
+        };
+        let error = bundle(tree.path()).unwrap_err();
+        assert_eq!(acl_host::error::chain(&error), told(&folder));
+        // Nor is a directory in it left out.
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink("mozilla", folder.join("mozilla")).unwrap();
         let error = bundle(tree.path()).unwrap_err();
         assert_eq!(
             acl_host::error::chain(&error),
-            format!(
-                "cannot read {}: Too many levels of symbolic links (os error 40)",
-                folder.display()
-            )
+            told(&folder.join("mozilla"))
         );
     }
 }

@@ -32,6 +32,11 @@ pub(super) enum Problem {
     NoRootHash,
     #[error("it boots the /usr with the root hash {0}, and this release's is {1}")]
     OtherRootHash(RootHash, RootHash),
+    #[error(
+        "its kernel command line has no root-hash-signature= in systemd.verity_usr_options=, and no node boots a /usr that \
+         is not signed; build it with the signature of the root hash"
+    )]
+    NoSignature,
     #[error("its kernel command line has another signature of the root hash than the build")]
     OtherSignature,
     #[error(
@@ -56,12 +61,18 @@ pub(super) fn check(
         return Err(Problem::OtherRootHash(found, *root_hash));
     }
     let options = cmdline.value("systemd.verity_usr_options").unwrap_or("");
-    let mut signatures = options
+    let signatures: Vec<&str> = options
         .split(',')
-        .filter_map(|option| option.strip_prefix("root-hash-signature=base64:"));
-    let expected = signature.signature_base64();
-    if signatures.any(|found| found != expected) {
-        return Err(Problem::OtherSignature);
+        .filter_map(|option| option.strip_prefix("root-hash-signature="))
+        .collect();
+    // As a file it would be one of the initrd, which is not looked into here.
+    let expected = format!("base64:{}", signature.signature_base64());
+    match signatures.as_slice() {
+        [] => return Err(Problem::NoSignature),
+        found if found.iter().any(|found| *found != expected) => {
+            return Err(Problem::OtherSignature);
+        }
+        _ => {}
     }
     if !is_signed(&pe, image) {
         return Err(Problem::Unsigned);

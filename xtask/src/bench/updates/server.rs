@@ -286,7 +286,7 @@ fn percent_decoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Request, Server, Traffic, sum};
+    use super::{MARK, Request, Server, Traffic, sum};
     use std::io::{Read, Write};
     use std::net::TcpStream;
 
@@ -338,7 +338,8 @@ mod tests {
         );
         assert_eq!(server.at_mark("half").unwrap(), traffic(1, first));
         assert_eq!(answers[1].range, 2..5);
-        assert!(server.at_mark("end").is_err());
+        let error = server.at_mark("end").unwrap_err();
+        assert_eq!(error.to_string(), format!("nobody asked for {MARK}end"));
     }
 
     #[test]

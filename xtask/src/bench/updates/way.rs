@@ -137,9 +137,18 @@ mod tests {
         slot.extend([9; 100]);
         scratch(at("slot"), &slot).unwrap();
         must_hold(&at("slot"), 3, &at("image")).unwrap();
-        assert!(must_hold(&at("slot"), 2, &at("image")).is_err());
+        let other = |offset| {
+            let error = must_hold(&at("slot"), offset, &at("image")).unwrap_err();
+            error.to_string()
+        };
+        let expected = format!(
+            "{} does not hold {} after the update",
+            at("slot").display(),
+            at("image").display()
+        );
+        assert_eq!(other(2), expected);
         image[1 << 20] = 8;
         scratch(at("image"), &image).unwrap();
-        assert!(must_hold(&at("slot"), 3, &at("image")).is_err());
+        assert_eq!(other(3), expected);
     }
 }

@@ -104,6 +104,7 @@ fn renumber(mut group: Record, old: Option<u32>, gid: u32, tables: &mut Tables) 
         user.set(PRIMARY, gid.to_string());
         tables.passwd.put(&user);
     }
+    tables.note_moved();
 }
 
 fn remove(there: &Record, tables: &mut Tables) -> Result<()> {

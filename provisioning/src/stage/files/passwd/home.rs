@@ -3,6 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use crate::root::{Kind, Owner, Root, copy, hand_over};
 use crate::{Error, Result};
 
@@ -69,7 +71,8 @@ const SHARED: [&str; 5] = [
 const PRIVATE: u32 = 0o700;
 
 /// Gives a user the directories that were made in their home, or as their home, so that a filesystem could be mounted
-/// there, and the root of that filesystem.
+/// there, and the root of that filesystem where the filesystem lets its owner be changed: vfat and one that is mounted
+/// `ro` do not, and are mounted as the config says all the same.
 ///
 /// The stage `mount` runs before there are users, and makes them root's, 0755. What belongs to someone already, as on a
 /// filesystem that was kept, stays.
@@ -99,10 +102,27 @@ pub(super) fn take_mounts(
             .ancestors()
             .take_while(|path| path.starts_with(home));
         for path in below {
-            take(path, Owner::of(uid, gid), root)?;
+            match take(path, Owner::of(uid, gid), root) {
+                Err(Error::SetOwner { path, source }) if has_no_owners(&source) => {
+                    tracing::warn!(
+                        "{} stays as it is: its filesystem keeps owner and mode: {source}",
+                        path.display()
+                    );
+                }
+                result => result?,
+            }
         }
     }
     Ok(())
+}
+
+/// What filesystems answer that keep no owners (EPERM of vfat), that nothing may write to, or that cannot do it.
+fn has_no_owners(error: &std::io::Error) -> bool {
+    let answers = [Errno::PERM, Errno::ROFS, Errno::OPNOTSUPP];
+    let answer = error.raw_os_error();
+    answers
+        .iter()
+        .any(|known| Some(known.raw_os_error()) == answer)
 }
 
 fn take(path: &Path, owner: Owner, root: &Root) -> Result<()> {

@@ -28,6 +28,8 @@ pub(super) struct Tables {
     pub(super) subuid: Option<Table>,
     pub(super) subgid: Option<Table>,
     before: [Option<String>; 6],
+    /// `/etc/passwd` and `/etc/group` after each change of a group's id, in order.
+    moved: Vec<(String, String)>,
 }
 
 impl Tables {
@@ -51,11 +53,16 @@ impl Tables {
             subuid,
             subgid,
             before,
+            moved: Vec::new(),
         })
     }
 
     /// Replaces the files that changed. The order counts: a user is in `/etc/passwd` only when the rest is written, and
     /// one who is in `/etc/shadow` alone was being made.
+    ///
+    /// Where a group's id changes, its users have the new one before it does. Otherwise a run after a power cut would find
+    /// the group as it shall be, and leave its users with the id that is nobody's. Each change is written by itself, so
+    /// that an id that one group leaves and another takes is never that of both.
     pub(super) fn write(&self, root: &Root) -> Result<()> {
         let files = [
             (SUBUID, self.subuid.as_ref(), 0o644),
@@ -65,13 +72,39 @@ impl Tables {
             (GROUP, Some(&self.group), 0o644),
             (PASSWD, Some(&self.passwd), 0o644),
         ];
-        for ((path, table, mode), before) in files.into_iter().zip(&self.before) {
+        let mut there = self.before.clone().map(Option::unwrap_or_default);
+        for (at, (path, table, mode)) in files.into_iter().enumerate() {
+            if path == GROUP {
+                self.write_moved(root, &mut there)?;
+            }
             let text = table.map(Table::text).unwrap_or_default();
-            if before.as_deref().unwrap_or_default() != text {
+            if there[at] != text {
                 self.write_file(root, path, &text, mode)?;
             }
         }
         Ok(())
+    }
+
+    /// Replaces `/etc/passwd`, then `/etc/group`, once for each group whose id changes; what is there then is `there`.
+    fn write_moved(&self, root: &Root, there: &mut [String; 6]) -> Result<()> {
+        let [.., there_group, there_passwd] = there;
+        for (passwd, group) in &self.moved {
+            for (path, text, there) in [
+                (PASSWD, passwd, &mut *there_passwd),
+                (GROUP, group, &mut *there_group),
+            ] {
+                if there != text {
+                    self.write_file(root, path, text, 0o644)?;
+                    there.clone_from(text);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers that the id of a group changed just now.
+    pub(super) fn note_moved(&mut self) {
+        self.moved.push((self.passwd.text(), self.group.text()));
     }
 
     /// With the mode and owner that the file has; a new secret one is for root and the group shadow.

@@ -125,6 +125,7 @@ mod tests {
         scratch(&path, manifest.as_bytes()).unwrap();
         let found = blobs_of_usr(directory.path(), "1.1.0").unwrap();
         assert_eq!(Vec::from_iter(found), ["/blobs/a", "/blobs/b", "/blobs/c"]);
-        assert!(blobs_of_usr(directory.path(), "1.1").is_err());
+        let error = blobs_of_usr(directory.path(), "1.1").unwrap_err();
+        assert_eq!(error.to_string(), "the repository has no manifest of 1.1");
     }
 }

@@ -213,6 +213,10 @@ mod tests {
                 "{error}"
             );
         }
-        assert!(read("BENCH end ok\n").is_err());
+        let error = read("BENCH end ok\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "RAUC's machine did not tell: BENCH end ok"
+        );
     }
 }
