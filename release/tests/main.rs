@@ -25,6 +25,7 @@ mod roles;
 mod server;
 mod site;
 mod tamper;
+mod time;
 mod tls;
 mod uki;
 mod web;
