@@ -42,7 +42,7 @@ async fn damaged_memory_is_an_error() {
         );
         let failed = error(site.open("node").await);
         assert_eq!(failed.to_string(), expected, "{name}");
-        assert_eq!(failed.who(), acl_host::Who::Environment);
+        assert_eq!(failed.who(), acl_host::Who::Operator);
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "{name} stays");
         acl_host::file::scratch(&path, &good).unwrap();
     }
