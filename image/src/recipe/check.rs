@@ -287,8 +287,12 @@ fn add_initrd(file: &File, recipe: &mut Recipe) -> Result<(), Error> {
 fn layer_of(file: &File, layer: &written::Layer) -> Result<Layer, Error> {
     let path = beside(&file.path, layer.path.get_ref());
     let place = file.place(&layer.path);
-    if !path.is_dir() {
-        return Err(at(&place, format!("{} is not a directory", path.display())));
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_dir() => {}
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::ReadInput { path, source });
+        }
+        _ => return Err(at(&place, format!("{} is not a directory", path.display()))),
     }
     let reason = reason(&place, &layer.reason)?;
     Ok(Layer { path, reason })
