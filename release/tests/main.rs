@@ -22,6 +22,7 @@ mod requests;
 mod reuse;
 mod revocations;
 mod roles;
+mod rules;
 mod server;
 mod site;
 mod tamper;

@@ -66,6 +66,24 @@ async fn a_root_that_is_missing_is_an_error() {
     assert!(failed.starts_with(&expected), "{failed}");
 }
 
+/// It is signed by its own keys, and not by those of the root before it.
+#[tokio::test]
+async fn a_root_of_another_chain_is_an_error() {
+    let (site, other) = (Site::new().await, Site::new().await);
+    for site in [&site, &other] {
+        site.publisher().refresh(&[Renewal::Root]).unwrap();
+    }
+    site.open("node").await.unwrap();
+    let path = kept(&site, "2.root.json");
+    std::fs::copy(other.path("repo/metadata/2.root.json"), &path).unwrap();
+    let failed = error(site.open("node").await).to_string();
+    let expected = format!(
+        "what this node remembers of the repository is damaged, {}: the root before it did not sign it; ",
+        path.display()
+    );
+    assert!(failed.starts_with(&expected), "{failed}");
+}
+
 /// Only what is needed is remembered, however often the repository changes; what interrupted writes left goes.
 #[tokio::test]
 async fn what_is_remembered_does_not_grow() {
