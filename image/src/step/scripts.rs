@@ -353,6 +353,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table, a line a case")]
     fn what_scripts_need() {
         let alternative = Need::Link("/usr/bin/editor".into(), "/usr/bin/vim.tiny".into());
         let cases = [
