@@ -87,6 +87,29 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
     Ok(())
 }
 
+/// Makes a directory and its parents, durably. One that is there is fine.
+///
+/// # Errors
+/// [`Error::MakeDirectory`], [`Error::Sync`].
+pub fn make_directory(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = parent(path);
+    make_directory(above)?;
+    match std::fs::create_dir(path) {
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => {
+            return Err(Error::MakeDirectory {
+                path: path.to_owned(),
+                source,
+            });
+        }
+        _ => {}
+    }
+    sync_dir(above)
+}
+
 /// Makes the directories above `path` that are missing.
 ///
 /// # Errors

@@ -5,7 +5,8 @@ use std::fmt;
 /// Who must act so that a failed action can work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Who {
-    /// The person who gave the input: an argument, a recipe, a configuration file.
+    /// The person who gave the input (an argument, a recipe, a configuration file), or who alone may decide what of what a
+    /// node knows is to be forgotten.
     Operator,
     /// Whoever keeps the machine: a full disk, a missing program, no network.
     Environment,

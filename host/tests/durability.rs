@@ -65,6 +65,21 @@ fn removing_and_renaming_flush_the_directories() {
     assert_eq!(mounted.take(), ["unlink b/two", "fsyncdir b"]);
 }
 
+/// Each directory's name lies in the one above it.
+#[test]
+fn made_directories_are_flushed_into_those_above() {
+    let mounted = mounted(&["a"]);
+    let deep = mounted.path().join("a/b/c");
+    file::make_directory(&deep).unwrap();
+    let order = ["mkdir a/b", "fsyncdir a", "mkdir a/b/c", "fsyncdir a/b"];
+    assert_eq!(mounted.take(), order);
+    file::make_directory(&deep).unwrap();
+    assert_eq!(mounted.take(), [""; 0]);
+    file::scratch(mounted.path().join("a/file"), b"1").unwrap();
+    let refused = file::make_directory(mounted.path().join("a/file")).unwrap_err();
+    assert!(matches!(refused, Error::MakeDirectory { .. }), "{refused}");
+}
+
 #[test]
 fn a_file_and_a_directory_are_flushed_when_asked() {
     let mounted = mounted(&["a"]);

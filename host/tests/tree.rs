@@ -52,6 +52,28 @@ fn started(root: &Path, tool: Tool) -> String {
 const LIBRARIES: &str = "--library-path\nTREE/usr/lib/x86_64-linux-gnu:TREE/usr/lib/x86_64-linux-gnu/systemd:TREE/usr/lib/x86_64-linux-gnu/pulseaudio:\
     TREE/usr/lib/x86_64-linux-gnu/swtpm\n";
 
+/// A link that leads to itself stands for a disk that fails: the recipe does not lack the package.
+#[test]
+fn a_program_that_cannot_be_looked_at_is_not_missing() {
+    let tree = tree();
+    let strip = tree.path().join("usr/bin/strip");
+    symlink("strip", &strip).unwrap();
+    let failed = Tools::tree(tree.path()).require(&Tool::Strip).unwrap_err();
+    assert_eq!(
+        acl_host::error::chain(&failed),
+        format!(
+            "cannot read {}: Too many levels of symbolic links (os error 40)",
+            strip.display()
+        )
+    );
+    std::fs::remove_file(&strip).unwrap();
+    let missing = Tools::tree(tree.path()).require(&Tool::Strip).unwrap_err();
+    assert!(
+        matches!(missing, acl_host::Error::FindToolInTree { .. }),
+        "{missing}"
+    );
+}
+
 #[test]
 fn programs_start_through_the_trees_linker() {
     let tree = tree();

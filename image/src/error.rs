@@ -99,6 +99,10 @@ pub enum Error {
     },
     #[error("{place}: {package} is omitted, but no package depends on it: remove the line")]
     UselessOmission { package: String, place: Place },
+    #[error(
+        "apt-get lists nothing for {packages} and reports no error, which is a bug of it or of acl-image: report it with the version of apt"
+    )]
+    NothingListed { packages: String },
     #[error("apt-get said something unexpected: {line}")]
     ReadUris { line: String },
     #[error(
@@ -143,8 +147,6 @@ pub enum Error {
     // Keys
     #[error("cannot read the key file {}: make a set of keys with `acl-image keys init`, or give another directory", path.display())]
     ReadKey { path: PathBuf, source: io::Error },
-    #[error("cannot write the key file {}", path.display())]
-    WriteKey { path: PathBuf, source: io::Error },
     #[error("{} is there without {}: put the missing file back, or move the other away to have a new pair made", there.display(), missing.display())]
     HalfPair { there: PathBuf, missing: PathBuf },
     #[error("{} is not {expected} in PEM: {reason}", path.display())]
@@ -270,13 +272,13 @@ impl Error {
             | Self::OtherPackage { .. } => Who::Server,
             Self::DamagedPackage { .. }
             | Self::MakeDirectory { .. }
-            | Self::WriteKey { .. }
             | Self::ChangeTree { .. }
             | Self::ReadElf { .. }
             | Self::CompressInitrd { .. }
             | Self::WriteImage { .. }
             | Self::ReadInput { .. } => Who::Environment,
             Self::WriteDocument(_)
+            | Self::NothingListed { .. }
             | Self::ReadUris { .. }
             | Self::GenerateKey { .. }
             | Self::AddSection(_)

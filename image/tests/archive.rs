@@ -218,6 +218,30 @@ fn what_the_archive_does_not_have_is_refused_with_its_line() {
     }
 }
 
+/// apt leaves out of its list what lies in its cache, as an interrupted run of another program may have left it.
+#[test]
+fn what_apt_keeps_in_its_cache_is_listed_all_the_same() {
+    let site = Site::new();
+    let recipe = site.recipe("install = [\"app\"]", "");
+    let lock = site.lock(&recipe).unwrap();
+    let mut directories = fs::read_dir(site.path("apt")).unwrap();
+    let archives = directories
+        .next()
+        .unwrap()
+        .unwrap()
+        .path()
+        .join("cache/archives");
+    assert!(directories.next().is_none());
+    for (file, cached) in [
+        ("base_1.0-1_all.deb", "base_1%3a1.0-1_all.deb"),
+        ("app_2.0_all.deb", "app_2.0_all.deb"),
+    ] {
+        let file = site.path("archive/pool").join(file);
+        fs::copy(file, archives.join(cached)).unwrap();
+    }
+    assert_eq!(names(&site.lock(&recipe).unwrap()), names(&lock));
+}
+
 #[test]
 fn packages_that_contradict_each_other_are_refused_in_apt_s_words() {
     let site = Site::new();
@@ -297,6 +321,35 @@ fn what_is_in_the_store_is_not_fetched_again_and_not_trusted_either() {
         lock.packages[0].sha256
     );
     assert_eq!(site.text(&error), expected);
+}
+
+/// A link that leads to itself stands for a disk that fails: what cannot be looked at is not missing.
+#[test]
+fn what_cannot_be_looked_at_is_not_missing() {
+    let site = Site::new();
+    let recipe = site.recipe("install = [\"app\"]", "");
+    let lock = site.lock(&recipe).unwrap();
+    let (store, _) = site.fetch(&recipe, &lock).unwrap();
+    let circle = |path: &Path| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _ = fs::remove_file(path);
+        std::os::unix::fs::symlink(path.file_name().unwrap(), path).unwrap();
+    };
+    let expected = |path: &Path| {
+        let path = path.strip_prefix(site.dir.path()).unwrap().display();
+        format!("cannot read DIR/{path}: Too many levels of symbolic links (os error 40)")
+    };
+    let package = store.path(&lock.packages[0]);
+    circle(&package);
+    let error = site.fetch(&recipe, &lock).unwrap_err();
+    assert_eq!(site.text(&error), expected(&package));
+    for name in ["sources.list.d", "sources.list"] {
+        let path = site.path("host/etc/apt").join(name);
+        circle(&path);
+        let error = HostMirrors::read(&site.path("host")).unwrap_err();
+        assert_eq!(site.text(&error), expected(&path));
+        fs::remove_file(&path).unwrap();
+    }
 }
 
 #[test]

@@ -98,6 +98,37 @@ fn half_a_pair_is_refused_and_not_made_whole() {
     assert!(!dir.path().join("verity.crt").exists());
 }
 
+/// A pair is written under other names first: what a power cut left of them is replaced.
+#[test]
+fn what_an_interrupted_write_left_is_replaced() {
+    let dir = copy();
+    for name in ["db.key", "db.crt", "owner.guid"] {
+        std::fs::remove_file(dir.path().join(name)).unwrap();
+        let left = dir.path().join(format!(".{name}.new"));
+        acl_host::file::scratch(left, b"half").unwrap();
+    }
+    keys::init(dir.path(), now()).unwrap();
+    let mut names: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let expected = [
+        "db.crt",
+        "db.key",
+        "kek.crt",
+        "kek.key",
+        "owner.guid",
+        "pk.crt",
+        "pk.key",
+        "verity.crt",
+        "verity.key",
+    ];
+    assert_eq!(names, expected);
+    let key = dir.path().join("db.key").metadata().unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+}
+
 /// A link that leads to itself stands for a disk that fails: no new key is made beside one that is there.
 #[test]
 fn a_pair_that_cannot_be_looked_at_is_not_made_anew() {

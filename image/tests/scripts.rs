@@ -21,7 +21,9 @@ fn what_scripts_of_added_packages_leave_undone_is_listed() {
         &[
             (
                 "postinst",
-                "#!/bin/sh\nadduser --system --group web\nadduser --system old\n",
+                "#!/bin/sh\nadduser --system --group web\nadduser --system old\n\
+                 deb-systemd-helper enable on.service\ndeb-systemd-helper enable off.service\n\
+                 ln -s /etc/web/a /etc/web/there\nln -s /etc/web/b /etc/web/missing\n",
             ),
             ("prerm", "mkdir /srv/gone\n"),
         ],
@@ -66,8 +68,15 @@ fn what_scripts_of_added_packages_leave_undone_is_listed() {
         ("usr/share/acl/etc/group", "old:x:1:\n"),
         (
             "usr/lib/tmpfiles.d/web.conf",
-            "d /var/lib/web/ 0750 web web\n",
+            "d /var/lib/web/ 0750 web web\nr /var/log/web\n",
         ),
+        ("usr/lib/tmpfiles.d/web.conf.old", "d /var/log/web\n"),
+        (
+            "usr/share/acl/etc/systemd/system/a.target.wants/on.service",
+            "",
+        ),
+        ("usr/share/acl/etc/systemd/system/off.service.d/x.conf", ""),
+        ("usr/share/acl/etc/web/there", ""),
     ] {
         fs::create_dir_all(tree.join(path).parent().unwrap()).unwrap();
         scratch(tree.join(path), text.as_bytes()).unwrap();
@@ -81,6 +90,8 @@ fn what_scripts_of_added_packages_leave_undone_is_listed() {
         format!("web: postinst did not run; to read: {read}"),
         "web: the image has no user or group web: state it in usr/lib/sysusers.d".to_owned(),
         "web: /var/log/web is not made on the machine as the package wants it: state it in usr/lib/tmpfiles.d".to_owned(),
+        "web: the image has no link /etc/web/missing to /etc/web/b: lay it in a [[tree]]".to_owned(),
+        "web: off.service is not enabled: if it is to start, enable it in usr/lib/systemd/system-preset".to_owned(),
         "old: its scripts cannot be read: control.tar.Z: the compression .Z is not known; gz, xz and zst are".to_owned(),
         format!(
             "zipped: preinst did not run; to read: dpkg-deb --info {} preinst",

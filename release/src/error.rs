@@ -396,6 +396,9 @@ impl Error {
             Self::RepositoryAddress { .. }
             | Self::Authorities { .. }
             | Self::TrustedRoot { .. }
+            // What may be forgotten of what was revoked or passed, no program can decide.
+            | Self::ClockWentBack { .. }
+            | Self::KeptMetadata { .. }
             | Self::NoChannel { .. }
             | Self::RepositoryExists { .. }
             | Self::NotARepository { .. }
@@ -422,9 +425,7 @@ impl Error {
             | Self::ForeignKey { .. }
             | Self::KeyCommand { .. } => Who::Operator,
             Self::Connect { .. }
-            | Self::ClockWentBack { .. }
             | Self::KeepMetadata { .. }
-            | Self::KeptMetadata { .. }
             | Self::RootChanged { .. }
             | Self::Sink { .. }
             | Self::Publish { .. }

@@ -313,7 +313,7 @@ async fn a_clock_that_went_back() {
         error(repository.remember_time().await),
     ] {
         assert_eq!(refused.to_string(), expected);
-        assert_eq!(refused.who(), Who::Environment);
+        assert_eq!(refused.who(), Who::Operator);
     }
     // An earlier time that is right does not take the place of a later one.
     site.clock.advance(SignedDuration::from_secs(31));

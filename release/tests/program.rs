@@ -100,7 +100,7 @@ async fn download(dir: &TempDir) {
     assert_eq!(memory.fetched, usr.pack.size + usr.index.size);
     server.terminate().unwrap();
     let status = server
-        .wait(Duration::from_secs(10))
+        .wait(Duration::from_secs(120))
         .unwrap()
         .expect("the server ends");
     assert!(status.success(), "{status}");

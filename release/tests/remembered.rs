@@ -42,7 +42,7 @@ async fn damaged_memory_is_an_error() {
         );
         let failed = error(site.open("node").await);
         assert_eq!(failed.to_string(), expected, "{name}");
-        assert_eq!(failed.who(), acl_host::Who::Environment);
+        assert_eq!(failed.who(), acl_host::Who::Operator);
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "{name} stays");
         acl_host::file::scratch(&path, &good).unwrap();
     }
@@ -62,6 +62,24 @@ async fn a_root_that_is_missing_is_an_error() {
     let expected = format!(
         "what this node remembers of the repository is damaged, {}: the root that it was verified under is missing; ",
         kept(&site, "timestamp.root-2.json").display()
+    );
+    assert!(failed.starts_with(&expected), "{failed}");
+}
+
+/// It is signed by its own keys, and not by those of the root before it.
+#[tokio::test]
+async fn a_root_of_another_chain_is_an_error() {
+    let (site, other) = (Site::new().await, Site::new().await);
+    for site in [&site, &other] {
+        site.publisher().refresh(&[Renewal::Root]).unwrap();
+    }
+    site.open("node").await.unwrap();
+    let path = kept(&site, "2.root.json");
+    std::fs::copy(other.path("repo/metadata/2.root.json"), &path).unwrap();
+    let failed = error(site.open("node").await).to_string();
+    let expected = format!(
+        "what this node remembers of the repository is damaged, {}: the root before it did not sign it; ",
+        path.display()
     );
     assert!(failed.starts_with(&expected), "{failed}");
 }

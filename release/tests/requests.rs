@@ -31,7 +31,7 @@ async fn download(web: &Web, http: &Http, file: &[u8], wanted: &[Range<usize>]) 
     let mut found = Vec::new();
     // A server that holds requests back waits for more than come.
     let next = async |download: &mut Download<'_>| {
-        let piece = tokio::time::timeout(Duration::from_secs(20), download.piece());
+        let piece = tokio::time::timeout(Duration::from_secs(120), download.piece());
         piece.await.expect("no answer").unwrap()
     };
     while let Some(piece) = next(&mut download).await {

@@ -308,7 +308,7 @@ async fn a_newer_root_that_was_shipped_stays_after_a_rollback() {
     publisher.root(&[], |_| {});
     publisher.snapshot(|_| {});
     let metadata = site.path("repo/metadata");
-    for (image, expected) in [(3, 3), (1, 3), (2, 3)] {
+    for (image, expected) in [(3, 3), (1, 3), (2, 3), (3, 3)] {
         let shipped = metadata.join(format!("{image}.root.json"));
         std::fs::copy(shipped, site.path("root.json")).unwrap();
         site.open("node").await.unwrap();
@@ -316,6 +316,22 @@ async fn a_newer_root_that_was_shipped_stays_after_a_rollback() {
     }
     std::fs::remove_file(site.path("root.json")).unwrap();
     thief_is_refused(&site, &thief).await;
+}
+
+/// The server hides the roots between the one that the node knows and the one that its image ships.
+#[tokio::test]
+async fn a_newer_root_that_was_shipped_counts_by_itself() {
+    let site = Site::new().await;
+    site.open("node").await.unwrap();
+    let publisher = Forge::of(&site);
+    publisher.root(&ONLINE, |_| {});
+    publisher.root(&[], |_| {});
+    publisher.snapshot(|_| {});
+    let metadata = site.path("repo/metadata");
+    std::fs::rename(metadata.join("3.root.json"), site.path("root.json")).unwrap();
+    std::fs::remove_file(metadata.join("2.root.json")).unwrap();
+    site.open("node").await.unwrap();
+    assert_eq!(site.asked("metadata/4.root.json"), 1);
 }
 
 /// Each publisher has its own chain; that of one says nothing about the other.

@@ -318,6 +318,7 @@ async fn what_the_repository_does_not_have() {
 
 /// What else lies in the directory, such as keys or a lock, is served to nobody.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table, a line a case")]
 async fn only_what_readers_ask_for_is_served() {
     let site = Site::new().await;
     for name in ["repo/keys/root.key", "repo/metadata.old", "secret"] {
@@ -325,6 +326,27 @@ async fn only_what_readers_ask_for_is_served() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         acl_host::file::scratch(path, b"secret").unwrap();
     }
+    let document = site.file(".x86-64.json");
+    let document = document
+        .strip_prefix(site.path("repo"))
+        .unwrap()
+        .to_str()
+        .unwrap();
+    let blob = crate::site::files(&site.path("repo/blobs")).remove(0);
+    for (link, target) in [
+        ("metadata/link.json", "../keys/root.key"),
+        ("metadata/far", "/"),
+        ("targets/keys", "../keys"),
+        ("blobs/self", "self"),
+        ("metadata/inside.json", "timestamp.json"),
+    ] {
+        std::os::unix::fs::symlink(target, site.path("repo").join(link)).unwrap();
+    }
+    // The operator may keep what is published on another disk.
+    std::fs::rename(site.path("repo/blobs"), site.path("disk")).unwrap();
+    std::os::unix::fs::symlink(site.path("disk"), site.path("repo/blobs")).unwrap();
+    let blob = format!("blobs/{}", blob.file_name().unwrap().to_str().unwrap());
+    let secret = site.path("secret").display().to_string();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (_stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -333,12 +355,6 @@ async fn only_what_readers_ask_for_is_served() {
         let stopped = async { drop(stopped.await) };
         acl_release::repository::serve::serve(listener, &repository, stopped).await
     });
-    let document = site.file(".x86-64.json");
-    let document = document
-        .strip_prefix(site.path("repo"))
-        .unwrap()
-        .to_str()
-        .unwrap();
     for (path, status) in [
         ("metadata/timestamp.json", "200 OK"),
         (document, "200 OK"),
@@ -350,6 +366,16 @@ async fn only_what_readers_ask_for_is_served() {
         ("../secret", "404 Not Found"),
         ("", "404 Not Found"),
         ("metadata/", "404 Not Found"),
+        ("metadata/link.json", "404 Not Found"),
+        ("metadata/%6cink.json", "404 Not Found"),
+        (&format!("metadata/far{secret}"), "404 Not Found"),
+        ("targets/keys/root.key", "404 Not Found"),
+        ("blobs/self", "404 Not Found"),
+        ("metadata/inside.json", "404 Not Found"),
+        (&blob, "200 OK"),
+        ("metadata/%74imestamp.json", "200 OK"),
+        ("metadata/timestamp.json/x", "404 Not Found"),
+        ("metadata/timestamp.json%00", "404 Not Found"),
     ] {
         let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
         let request = format!("GET /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

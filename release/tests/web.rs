@@ -19,7 +19,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_http::services::ServeDir;
 
+use crate::time::pass;
 use crate::tls::Identity;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What the server answers instead of the file: for a path, a range, and how often that path was asked for before.
 pub(crate) type Lie = dyn Fn(&str, Option<&str>, usize) -> Option<Response> + Send + Sync;
@@ -199,6 +202,8 @@ impl Listener for Counted {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (stream, address) = self.listener.accept().await.unwrap();
+            // With Nagle's algorithm, when a few bytes come would be up to the kernel's own clock.
+            stream.set_nodelay(true).unwrap();
             self.seen.connections.fetch_add(1, Ordering::SeqCst);
             match &self.tls {
                 None => return (Box::new(stream), address),
@@ -242,7 +247,8 @@ pub(crate) fn cut_answer(
     streamed(status, headers, Body::from_stream(pieces), promised)
 }
 
-/// An answer that stands still after `bytes`.
+/// An answer that stands still after `bytes`, for as long as it is waited for: the clock must be a
+/// [`StoppedClock`](crate::time::StoppedClock).
 pub(crate) fn stalling_answer(
     status: u16,
     headers: &[(&str, String)],
@@ -250,12 +256,17 @@ pub(crate) fn stalling_answer(
     promised: usize,
 ) -> Response {
     let pieces = futures_util::stream::once(async { Ok::<_, std::io::Error>(bytes) });
-    let pieces = pieces.chain(futures_util::stream::pending());
+    let still = async {
+        loop {
+            pass(SECOND).await;
+        }
+    };
+    let pieces = pieces.chain(futures_util::stream::once(still));
     streamed(status, headers, Body::from_stream(pieces), promised)
 }
 
-/// An answer of which, after the first `begun` bytes, `drop` come ten times a second, or more
-/// slowly.
+/// An answer of which, after the first `begun` bytes, `drop` come each second of a
+/// [`StoppedClock`](crate::time::StoppedClock).
 pub(crate) fn dripping_answer(
     status: u16,
     headers: &[(&str, String)],
@@ -267,7 +278,7 @@ pub(crate) fn dripping_answer(
         if rest.is_empty() {
             return None;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        pass(SECOND).await;
         let taken = taken.min(rest.len());
         let piece = rest.drain(..taken).collect::<Vec<u8>>();
         Some((Ok::<_, std::io::Error>(piece), (rest, drop)))

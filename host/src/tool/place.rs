@@ -1,6 +1,7 @@
 //! Where programs are taken from: the host, or a tools tree.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -111,14 +112,21 @@ fn is_missing(path: &Path) -> bool {
 
 fn search(name: &Path, tool: &Tool) -> Result<PathBuf> {
     let path = environment::variable("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(SYSTEM_DIRECTORIES.map(PathBuf::from))
-        .map(|directory| directory.join(name))
-        .find(|path| is_program(path))
-        .ok_or_else(|| Error::FindTool {
-            program: name.display().to_string(),
-            package: tool.package(),
-        })
+    let directories = std::env::split_paths(&path).chain(SYSTEM_DIRECTORIES.map(PathBuf::from));
+    let mut failed = None;
+    for path in directories.map(|directory| directory.join(name)) {
+        match is_program(&path) {
+            Ok(true) => return Ok(path),
+            Ok(false) => {}
+            // A directory of somebody else: a shell passes it over, too.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(source) => failed = failed.or(Some(Error::ReadFile { path, source })),
+        }
+    }
+    Err(failed.unwrap_or_else(|| Error::FindTool {
+        program: name.display().to_string(),
+        package: tool.package(),
+    }))
 }
 
 fn in_tree(tree: &Path, tool: &Tool) -> Result<Program> {
@@ -176,31 +184,53 @@ fn linker(tree: &Path) -> PathBuf {
 /// The path of a program in the tree, and the file that this path leads to.
 fn file_in_tree(tree: &Path, tool: &Tool) -> Result<(PathBuf, PathBuf)> {
     let name = tool.program();
-    ["usr/bin", "usr/sbin", "usr/libexec"]
-        .map(|directory| tree.join(directory).join(&name))
-        .into_iter()
-        .map(|path| (path.clone(), inside(tree, path)))
-        .find(|(_, file)| is_program(file))
-        .ok_or_else(|| Error::FindToolInTree {
-            path: tree.join("usr/bin").join(&name),
-            package: tool.package(),
-        })
+    for directory in ["usr/bin", "usr/sbin", "usr/libexec"] {
+        let path = tree.join(directory).join(&name);
+        let file = inside(tree, path.clone());
+        let found = is_program(&file);
+        let found = found.map_err(|source| Error::ReadFile {
+            path: file.clone(),
+            source,
+        })?;
+        if found {
+            return Ok((path, file));
+        }
+    }
+    Err(Error::FindToolInTree {
+        path: tree.join("usr/bin").join(&name),
+        package: tool.package(),
+    })
 }
 
 /// Follows absolute symbolic links (`/etc/alternatives/…`) inside of the tree; relative ones the kernel follows.
-fn inside(tree: &Path, path: PathBuf) -> PathBuf {
-    match std::fs::read_link(&path) {
-        Ok(target) => match target.strip_prefix("/") {
-            Ok(below) => inside(tree, tree.join(below)),
-            Err(_) => path,
-        },
-        Err(_) => path,
+///
+/// Not more of them than the kernel would (path_resolution(7)): they may lead in a circle.
+fn inside(tree: &Path, mut path: PathBuf) -> PathBuf {
+    for _ in 0..40 {
+        let target = std::fs::read_link(&path).unwrap_or_default();
+        match target.strip_prefix("/") {
+            Ok(below) => path = tree.join(below),
+            Err(_) => break,
+        }
+    }
+    path
+}
+
+/// Whether a file that may be executed is there; that it cannot be told is an error, and not "no".
+fn is_program(path: &Path) -> io::Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(meta) => Ok(meta.is_file() && meta.permissions().mode() & 0o111 != 0),
+        Err(error) if is_nothing(&error) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
-fn is_program(path: &Path) -> bool {
-    std::fs::metadata(path)
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+/// Whether an error says that nothing has the name.
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn starts_with_python(path: &Path) -> Result<bool> {

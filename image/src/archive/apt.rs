@@ -70,10 +70,8 @@ impl Apt {
     /// As [`Self::resolve`].
     pub fn single(&self, package: &Named) -> Result<Package, Error> {
         let found = self.ask(&["download", "--print-uris"], std::slice::from_ref(package))?;
-        found
-            .into_iter()
-            .next()
-            .ok_or_else(|| self.no_such(package))
+        let found = found.into_iter().next();
+        found.ok_or_else(|| nothing_listed(std::slice::from_ref(package)))
     }
 
     /// When each source's index was made: the `Date` of its `InRelease`, whose signature has been checked.
@@ -136,12 +134,7 @@ impl Apt {
         let output = command
             .run()
             .map_err(|source| self.explain(packages, source))?;
-        let output = String::from_utf8_lossy(&output);
-        let mut found =
-            uris::parse(&output, &self.sources).map_err(|line| Error::ReadUris { line })?;
-        found.sort();
-        found.dedup();
-        Ok(found)
+        listed(&String::from_utf8_lossy(&output), &self.sources, packages)
     }
 
     /// Says which of `packages` apt does not know, if that is what it complains about.
@@ -175,6 +168,17 @@ impl Apt {
     }
 
     fn configure(&self) -> Result<(), Error> {
+        // What lies here, `--print-uris` would leave out.
+        let fetched = self.directory.join("cache/archives");
+        match std::fs::remove_dir_all(&fetched) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::MakeDirectory {
+                    path: fetched,
+                    source,
+                });
+            }
+            _ => {}
+        }
         for name in [
             "lists/partial",
             "cache/archives/partial",
@@ -215,6 +219,31 @@ impl Apt {
     fn command(&self, tool: Tool) -> ToolCommand {
         let configuration = self.directory.join("apt.conf");
         Tools::host().command(tool).env("APT_CONFIG", configuration)
+    }
+}
+
+/// The packages that apt lists, sorted; at least one, since nothing counts as installed.
+fn listed(
+    output: &str,
+    sources: &[(Source, String)],
+    packages: &[Named],
+) -> Result<Vec<Package>, Error> {
+    let mut found = uris::parse(output, sources).map_err(|line| Error::ReadUris { line })?;
+    if found.is_empty() && !packages.is_empty() {
+        return Err(nothing_listed(packages));
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+fn nothing_listed(packages: &[Named]) -> Error {
+    let names: Vec<&str> = packages
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
+    Error::NothingListed {
+        packages: names.join(", "),
     }
 }
 
@@ -275,7 +304,29 @@ quiet "1";
 
 #[cfg(test)]
 mod tests {
-    use super::denies;
+    use super::{denies, listed};
+    use crate::recipe::{Named, Place};
+
+    /// An image without packages would go unnoticed.
+    #[test]
+    fn silence_is_no_list() {
+        let place = Place {
+            file: "r.toml".into(),
+            line: 1,
+        };
+        let packages = ["a", "b"].map(|name| Named {
+            name: name.to_owned(),
+            place: place.clone(),
+        });
+        for output in ["", "Reading package lists...\n"] {
+            let refused = listed(output, &[], &packages).unwrap_err();
+            assert_eq!(
+                refused.to_string(),
+                "apt-get lists nothing for a, b and reports no error, which is a bug of it or of acl-image: report it with the version of apt"
+            );
+            assert_eq!(listed(output, &[], &[]).unwrap(), []);
+        }
+    }
 
     #[test]
     fn what_apt_says_of_unknown_packages() {

@@ -82,7 +82,7 @@ impl HostMirrors {
 fn source_files(etc_apt: &Path) -> Result<Vec<PathBuf>, Error> {
     let directory = etc_apt.join("sources.list.d");
     let mut files = Vec::new();
-    if directory.is_dir() {
+    if file::exists(&directory)? {
         let list = |source| Error::ReadInput {
             path: directory.clone(),
             source,
@@ -98,7 +98,7 @@ fn source_files(etc_apt: &Path) -> Result<Vec<PathBuf>, Error> {
     files.retain(apt_reads);
     files.sort();
     let one = etc_apt.join("sources.list");
-    if one.is_file() {
+    if file::exists(&one)? {
         files.insert(0, one);
     }
     Ok(files)

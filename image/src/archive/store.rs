@@ -61,10 +61,12 @@ impl Store {
         packages: &[Package],
         mirror: impl Fn(&str) -> Option<String>,
     ) -> Result<u64, Error> {
-        let mut missing: Vec<&Package> = packages
-            .iter()
-            .filter(|package| !self.path(package).exists())
-            .collect();
+        let mut missing: Vec<&Package> = Vec::new();
+        for package in packages {
+            if !file::exists(self.path(package))? {
+                missing.push(package);
+            }
+        }
         missing.sort_by(|a, b| a.sha256.cmp(&b.sha256));
         missing.dedup_by(|a, b| a.sha256 == b.sha256);
         if missing.is_empty() {

@@ -1,9 +1,8 @@
 //! Making a set of keys.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use acl_host::file;
 use acl_host::guid::Guid;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -18,33 +17,32 @@ use crate::Error;
 /// How long a certificate is valid. Firmware mostly ignores it; renewing means enrolling anew.
 const YEARS: i64 = 10;
 
-/// Makes what is missing of a set in `dir`, then reads the whole set; what is there is never written over.
+/// Makes what is missing of a set in `dir`, durably, then reads the whole set; what is there is never written over.
+///
+/// Firmware that has enrolled a certificate takes no other key: one that a power cut took away cannot be made again.
 ///
 /// RSA with 2048 bits, because that is what every firmware takes. Certificates are self-signed and valid for ten years
 /// from the day before `now`.
 ///
 /// # Errors
-/// [`Error::WriteKey`], [`Error::GenerateKey`] and those of [`Keys::load`].
+/// [`Error::Host`] for what cannot be written, [`Error::GenerateKey`] and those of [`Keys::load`].
 pub fn init(dir: &Path, now: Timestamp) -> Result<Keys, Error> {
-    std::fs::create_dir_all(dir).map_err(|source| Error::WriteKey {
-        path: dir.into(),
-        source,
-    })?;
+    file::make_directory(dir)?;
     for name in NAMES {
         let (key, certificate) = (
             dir.join(name).with_extension("key"),
             dir.join(name).with_extension("crt"),
         );
         whole(&key, &certificate)?;
-        if !acl_host::file::exists(&key)? {
+        if !file::exists(&key)? {
             let (key_text, certificate_text) = make(name, now)?;
-            write_new(&key, key_text.as_bytes(), 0o600)?;
-            write_new(&certificate, certificate_text.as_bytes(), 0o644)?;
+            file::write_private(&key, key_text.as_bytes())?;
+            file::write(&certificate, certificate_text.as_bytes())?;
         }
     }
     let owner = dir.join("owner.guid");
-    if !acl_host::file::exists(&owner)? {
-        write_new(&owner, format!("{}\n", random_guid()?).as_bytes(), 0o644)?;
+    if !file::exists(&owner)? {
+        file::write(&owner, format!("{}\n", random_guid()?).as_bytes())?;
     }
     Keys::load(dir, now)
 }
@@ -89,17 +87,4 @@ fn random_guid() -> Result<Guid, Error> {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     Ok(Guid(bytes))
-}
-
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .map_err(|source| Error::WriteKey {
-            path: path.into(),
-            source,
-        })
 }

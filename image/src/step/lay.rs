@@ -24,13 +24,16 @@ pub fn layer(layer: &Layer, tree: &Path) -> Result<(), Error> {
 /// The files of `programs` in `directory`, checked to be there.
 ///
 /// # Errors
-/// [`Error::NoProgram`].
+/// [`Error::NoProgram`]; [`Error::ReadInput`] where that cannot be told.
 pub fn find_programs(programs: &[Program], directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let found = programs.iter().map(|program| {
         let path = directory.join(&program.name);
-        match path.is_file() {
-            true => Ok(path),
-            false => Err(Error::NoProgram { path }),
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() => Ok(path),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::ReadInput { path, source })
+            }
+            _ => Err(Error::NoProgram { path }),
         }
     });
     found.collect()

@@ -4,8 +4,10 @@
 //! that recipe states; a variant that adds packages has to state it for them. So each need of an added package that the
 //! tree does not meet is listed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use acl_host::file;
 
 use super::settle::FACTORY_ETC;
 use crate::Error;
@@ -24,8 +26,10 @@ enum Need {
     Account(String),
     /// A directory or file outside of `/usr` and `/etc`, or its owner and mode.
     Path(String),
-    /// A link of update-alternatives, and where it leads to.
-    Alternative(String, String),
+    /// A link, of update-alternatives or by itself, and where it leads to.
+    Link(String, String),
+    /// A unit that is enabled.
+    Unit(String),
 }
 
 /// Lines about each package that `lock` adds to its base: which scripts did not run, and what the settled `tree` lacks.
@@ -105,9 +109,12 @@ impl Need {
             Self::Path(path) => format!(
                 "{path} is not made on the machine as the package wants it: state it in usr/lib/tmpfiles.d"
             ),
-            Self::Alternative(link, target) => {
+            Self::Link(link, target) => {
                 format!("the image has no link {link} to {target}: lay it in a [[tree]]")
             }
+            Self::Unit(name) => format!(
+                "{name} is not enabled: if it is to start, enable it in usr/lib/systemd/system-preset"
+            ),
         }
     }
 }
@@ -118,6 +125,7 @@ struct Stated {
     tree: PathBuf,
     accounts: BTreeSet<String>,
     paths: BTreeSet<String>,
+    units: BTreeSet<String>,
 }
 
 impl Stated {
@@ -128,19 +136,29 @@ impl Stated {
             ..Self::default()
         };
         for name in ["passwd", "group"] {
-            let text = acl_host::file::read_to_string(etc.join(name))?;
+            let text = file::read_to_string(etc.join(name))?;
             let names = text.lines().filter_map(|line| line.split(':').next());
             stated.accounts.extend(names.map(str::to_owned));
         }
         for directory in [tree.join("usr/lib/tmpfiles.d"), etc.join("tmpfiles.d")] {
-            // Whoever states nothing has no such directory.
-            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-                let text = acl_host::file::read_to_string(entry.path())?;
-                let paths = text
-                    .lines()
-                    .filter_map(|line| line.split_whitespace().nth(1));
-                let paths = paths.map(|path| path.trim_end_matches('/').to_owned());
-                stated.paths.extend(paths);
+            for path in list(&directory)? {
+                if path.extension().is_some_and(|ending| ending == "conf") {
+                    let text = file::read_to_string(path)?;
+                    let paths = text.lines().filter_map(made);
+                    stated.paths.extend(paths.map(str::to_owned));
+                }
+            }
+        }
+        for directory in [
+            tree.join("usr/lib/systemd/system"),
+            etc.join("systemd/system"),
+        ] {
+            for path in list(&directory)? {
+                let ending = path.extension().unwrap_or_default();
+                if ending == "wants" || ending == "requires" {
+                    let names = list(&path)?.into_iter();
+                    stated.units.extend(names.filter_map(|path| name_of(&path)));
+                }
             }
         }
         Ok(stated)
@@ -150,7 +168,8 @@ impl Stated {
         match need {
             Need::Account(name) => self.accounts.contains(name),
             Need::Path(path) => self.paths.contains(path),
-            Need::Alternative(link, _) => {
+            Need::Unit(name) => self.units.contains(name),
+            Need::Link(link, _) => {
                 let in_etc = link.strip_prefix("/etc/");
                 let path = match in_etc {
                     Some(below) => self.tree.join(FACTORY_ETC).join(below),
@@ -160,6 +179,26 @@ impl Stated {
             }
         }
     }
+}
+
+/// What is in a directory; nothing where there is none, as where nothing is stated.
+fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    match file::exists(directory)? {
+        true => Ok(file::list(directory)?),
+        false => Ok(Vec::new()),
+    }
+}
+
+fn name_of(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_str()?.to_owned())
+}
+
+/// The path that a line of tmpfiles.d(5) makes; none for one that removes or leaves alone.
+fn made(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace();
+    let makes = !words.next()?.starts_with(['#', 'r', 'R', 'x', 'X']);
+    let path = words.next()?;
+    makes.then(|| path.trim_matches('"').trim_end_matches('/'))
 }
 
 /// What a package brings outside of what reaches the machine: the last parts of its paths only.
@@ -185,60 +224,128 @@ fn outside(data: &[u8]) -> Result<Vec<String>, String> {
     Ok(found.iter().filter(is_last).filter(own).cloned().collect())
 }
 
-/// What the commands of a script need. What stands in variables cannot be read; the script has to be looked at for it.
+/// What the commands of a script need. What it computes cannot be read; the script has to be looked at for it.
 fn needs(script: &str) -> Vec<Need> {
     let joined = script.replace("\\\n", " ");
     let lines = joined.lines().map(str::trim);
     let lines = lines.filter(|line| !line.starts_with('#'));
-    let commands = lines.flat_map(|line| line.split([';', '|', '&']));
-    commands.flat_map(need).collect()
+    let (mut variables, mut found) = (BTreeMap::new(), Vec::new());
+    for command in lines.flat_map(|line| line.split([';', '|', '&'])) {
+        let command = expand(command.trim(), &variables);
+        match assignment(&command) {
+            Some((name, value)) => {
+                variables.insert(name.to_owned(), value.to_owned());
+            }
+            None => found.extend(need(&command)),
+        }
+    }
+    found
+}
+
+/// The variable that a command sets, and its value.
+fn assignment(command: &str) -> Option<(&str, &str)> {
+    let (name, value) = command.split_once('=')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let value = value.trim_matches(['"', '\'']);
+    (!name.is_empty() && name.chars().all(plain)).then_some((name, value))
+}
+
+/// The command with the values of the variables that are known.
+fn expand(command: &str, variables: &BTreeMap<String, String>) -> String {
+    let mut parts = command.split('$');
+    let mut expanded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let braced = part.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        let (name, rest) = braced.unwrap_or_else(|| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            part.split_at(part.find(|c| !plain(c)).unwrap_or(part.len()))
+        });
+        match variables.get(name) {
+            Some(value) => expanded.extend([value.as_str(), rest]),
+            None => expanded.extend(["$", part]),
+        }
+    }
+    expanded
 }
 
 fn need(command: &str) -> Vec<Need> {
     let words: Vec<&str> = command
         .split_whitespace()
         .map(|word| word.trim_matches(['"', '\'']))
+        .take_while(|word| !word.contains(['>', '<']))
         .collect();
-    let is = |name: &str| {
-        words
-            .iter()
-            .position(|word| word.rsplit('/').next() == Some(name))
-    };
-    let plain = |word: &str| !word.is_empty() && !word.starts_with(['-', '$', '>', '<', '2']);
-    let accounts = ["adduser", "addgroup", "useradd", "groupadd"];
-    if accounts.into_iter().any(|name| is(name).is_some()) {
-        let words = words.iter().take_while(|word| !word.contains('>'));
-        let name = words.last().filter(|word| plain(word));
-        return name
-            .map(|name| Need::Account((*name).to_owned()))
-            .into_iter()
-            .collect();
-    }
-    if is("update-alternatives").is_some() {
-        let Some(at) = words.iter().position(|word| *word == "--install") else {
-            return Vec::new();
-        };
-        return match words.get(at + 1..) {
-            Some([link, _, target, ..]) => {
-                vec![Need::Alternative((*link).to_owned(), (*target).to_owned())]
+    let name = |word: &str| word.rsplit('/').next().map(str::to_owned);
+    let commands = words.iter().enumerate().map(|(at, word)| (at, name(word)));
+    for (at, name) in commands {
+        let arguments = &words[at + 1..];
+        return match name.as_deref().unwrap_or_default() {
+            "adduser" | "addgroup" | "useradd" | "groupadd" => {
+                let name = arguments.last();
+                name.and_then(|name| account(name)).into_iter().collect()
             }
-            _ => Vec::new(),
+            "update-alternatives" => alternative(arguments),
+            "deb-systemd-helper" => match arguments {
+                ["enable", unit] if is_plain(unit) => vec![Need::Unit((*unit).to_owned())],
+                _ => Vec::new(),
+            },
+            "ln" => link(arguments),
+            "chown" => owned(arguments),
+            "cp" | "mv" => paths(&arguments[arguments.len().saturating_sub(1)..]),
+            "mkdir" | "install" | "chmod" | "touch" | "dpkg-statoverride" => paths(arguments),
+            _ => continue,
         };
-    }
-    let makes = ["mkdir", "install", "chown", "chmod", "dpkg-statoverride"];
-    if makes.into_iter().any(|name| is(name).is_some()) {
-        let paths = words.iter().filter(|word| is_outside(word));
-        return paths
-            .map(|path| Need::Path(path.trim_end_matches('/').to_owned()))
-            .collect();
     }
     Vec::new()
+}
+
+fn alternative(arguments: &[&str]) -> Vec<Need> {
+    let at = arguments.iter().position(|word| *word == "--install");
+    match at.and_then(|at| arguments.get(at + 1..)) {
+        Some([link, _, target, ..]) => vec![Need::Link((*link).to_owned(), (*target).to_owned())],
+        _ => Vec::new(),
+    }
+}
+
+fn link(arguments: &[&str]) -> Vec<Need> {
+    let mut names = arguments.iter().filter(|word| !word.starts_with('-'));
+    match (names.next(), names.next()) {
+        (Some(_), Some(link)) if is_outside(link) => paths(&[*link]),
+        (Some(target), Some(link)) if link.starts_with('/') && is_plain(link) => {
+            vec![Need::Link((*link).to_owned(), (*target).to_owned())]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What is given to somebody, and to whom.
+fn owned(arguments: &[&str]) -> Vec<Need> {
+    let owner = arguments.iter().find(|word| !word.starts_with('-'));
+    let names = owner.into_iter().flat_map(|owner| owner.split(':'));
+    names.filter_map(account).chain(paths(arguments)).collect()
+}
+
+fn paths(arguments: &[&str]) -> Vec<Need> {
+    let paths = arguments.iter().filter(|word| is_outside(word));
+    let paths = paths.map(|path| Need::Path(path.trim_end_matches('/').to_owned()));
+    paths.collect()
+}
+
+fn account(name: &str) -> Option<Need> {
+    let is_number = name.chars().all(|c| c.is_ascii_digit());
+    (!is_number && is_plain(name) && !name.contains('/')).then(|| Need::Account(name.to_owned()))
+}
+
+/// Whether a word stands for itself.
+fn is_plain(word: &str) -> bool {
+    !word.is_empty()
+        && !word.starts_with('-')
+        && !word.contains(['$', '*', '`', '(', ')', '{', '='])
 }
 
 /// Whether a word is an absolute path that no tree and no package brings to the machine.
 fn is_outside(word: &str) -> bool {
     let places = ["/var/", "/run/", "/srv/", "/opt/", "/home/"];
-    places.iter().any(|place| word.starts_with(place)) && !word.contains(['$', '*', '`'])
+    places.iter().any(|place| word.starts_with(place)) && is_plain(word)
 }
 
 #[cfg(test)]
@@ -254,8 +361,9 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table, a line a case")]
     fn what_scripts_need() {
-        let alternative = Need::Alternative("/usr/bin/editor".into(), "/usr/bin/vim.tiny".into());
+        let alternative = Need::Link("/usr/bin/editor".into(), "/usr/bin/vim.tiny".into());
         let cases = [
             (
                 "adduser --system \\\n  --group --home /var/lib/chrony \\\n  --no-create-home _chrony\n",
@@ -269,7 +377,12 @@ mod tests {
             ("# adduser nobody", vec![]),
             (
                 "mkdir -p /var/log/nginx/ /etc/x && chown www-data:adm /var/log/nginx",
-                vec![path("/var/log/nginx"), path("/var/log/nginx")],
+                vec![
+                    path("/var/log/nginx"),
+                    account("www-data"),
+                    account("adm"),
+                    path("/var/log/nginx"),
+                ],
             ),
             (
                 "install -d -m 0750 /srv/data\nmkdir \"/var/lib/$NAME\"",
@@ -284,12 +397,49 @@ mod tests {
                 vec![],
             ),
             (
-                "deb-systemd-helper enable 'x.service' >/dev/null || true",
-                vec![],
+                "if deb-systemd-helper --quiet was-enabled 'x.service'; then\n\tdeb-systemd-helper enable 'x.service' >/dev/null || true",
+                vec![Need::Unit("x.service".into())],
             ),
+            ("deb-systemd-helper --user enable 'x.service'", vec![]),
+            // What variables hold is known where it is written down.
+            (
+                "dir=\"/var/log/x\"\nlog=\"$dir/a.log\"\nchown root:$GROUP ${dir}\ntouch \"$log\" 2>/dev/null",
+                vec![
+                    account("root"),
+                    path("/var/log/x"),
+                    path("/var/log/x/a.log"),
+                ],
+            ),
+            ("dir=$(mktemp)\nmkdir /var/$dir", vec![]),
+            (
+                "[ -e /etc/x/on ] || ln -s /etc/x/off /etc/x/on\nln -sf ../a /srv/b",
+                vec![
+                    Need::Link("/etc/x/on".into(), "/etc/x/off".into()),
+                    path("/srv/b"),
+                ],
+            ),
+            (
+                "cp /usr/share/x/index.html /srv/www/index.html\ncp /var/a /etc/b",
+                vec![path("/srv/www/index.html")],
+            ),
+            ("chown 0:0 /srv/c", vec![path("/srv/c")]),
         ];
         for (script, expected) in cases {
             assert_eq!(needs(script), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn what_tmpfiles_make() {
+        for (line, path) in [
+            ("d /var/lib/a/ 0750 a a", Some("/var/lib/a")),
+            ("f+ \"/srv/b\" - - -", Some("/srv/b")),
+            ("r! /var/c", None),
+            ("x /var/d", None),
+            ("# d /var/e", None),
+            ("", None),
+        ] {
+            assert_eq!(super::made(line), path, "{line}");
         }
     }
 

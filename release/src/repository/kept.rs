@@ -55,13 +55,13 @@ impl Kept {
         let root = self_signed(shipped).map_err(|problem| Error::TrustedRoot {
             problem: problem.to_string(),
         })?;
-        make_dir(dir)?;
+        file::make_directory(dir)?;
         let _lock = lock(dir)?;
         let publisher = match publisher_of(dir, &root)? {
             Some(known) => known,
             None => dir.join(Digest::of(shipped).to_string()),
         };
-        make_dir(&publisher)?;
+        file::make_directory(&publisher)?;
         let dir = dir.to_owned();
         let kept = Self { dir, publisher };
         kept.sweep()?;
@@ -304,18 +304,6 @@ fn name_of(path: &Path) -> &str {
     path.file_name()
         .and_then(|name| name.to_str())
         .unwrap_or_default()
-}
-
-/// Makes a directory whose name is durable.
-fn make_dir(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(path).map_err(failed(path))?;
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    Ok(file::sync_dir(parent.unwrap_or(Path::new(".")))?)
 }
 
 /// Waits for another process that changes the directory: it does so for the time of a write.

@@ -66,7 +66,7 @@ impl Publisher {
     ) -> Result<Self> {
         keys.refuse_inside(dir)?;
         let store = Store::new(dir);
-        super::store::make_dir(dir)?;
+        acl_host::file::make_directory(dir)?;
         let path = dir.join(".lock");
         let failed = |action| {
             let path = path.clone();

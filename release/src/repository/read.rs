@@ -69,6 +69,10 @@ impl Repository {
 
     /// Reads the metadata again: what was good a while ago may have expired or been replaced.
     ///
+    /// When that fails, what was read before can still be read, until it expires: a staging goes on through a lost network.
+    /// Whoever arms a release has to refresh first, and must not arm when that fails. So does the agent, whose check opens
+    /// the repository anew and whose step before arming is a refresh.
+    ///
     /// # Errors
     /// As [`Repository::open`]; what was read before stays, but for what a newer root has revoked.
     pub async fn refresh(&mut self) -> Result<()> {

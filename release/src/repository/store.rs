@@ -73,7 +73,7 @@ impl Store {
     /// Makes the directories that are missing.
     pub(crate) fn make(&self) -> Result<()> {
         for name in PUBLISHED {
-            make_dir(&self.dir.join(name))?;
+            file::make_directory(self.dir.join(name))?;
         }
         Ok(())
     }
@@ -85,7 +85,7 @@ impl Store {
             .join("targets")
             .join(consistent(name, &Digest::of(bytes)));
         if let Some(parent) = path.parent() {
-            make_dir(parent)?;
+            file::make_directory(parent)?;
         }
         Ok(file::write(path, bytes)?)
     }
@@ -297,35 +297,6 @@ pub(crate) fn digest_of_file(mut file: &File) -> std::io::Result<(u64, Digest)> 
         digest.update(&buffer[..length]);
         size += length as u64;
     }
-}
-
-/// Makes a directory and its parents, durably.
-pub(crate) fn make_dir(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let failed = |source| Error::Publish {
-        action: "make the directory",
-        path: path.to_owned(),
-        source,
-    };
-    if let Some(parent) = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        make_dir(parent)?;
-    }
-    match std::fs::create_dir(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(failed(error));
-        }
-        _ => {}
-    }
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    Ok(file::sync_dir(parent)?)
 }
 
 /// A document as it is published: JSON that a person can read.

@@ -18,7 +18,6 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use tough::schema::key::{Ed25519Key, Ed25519Scheme};
 
 use crate::error::{Error, Result};
-use crate::repository::store::make_dir;
 
 /// How long a signing command may take: someone may have to touch a button.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -200,7 +199,7 @@ impl Keyring {
             return Ok(());
         }
         if let Some(dir) = &self.dir {
-            make_dir(dir)?;
+            file::make_directory(dir)?;
         }
         Ok(file::write_private(path, make()?.as_bytes())?)
     }

@@ -100,3 +100,41 @@ fn keys(root: &Root, role: RoleType) -> Option<(u64, BTreeSet<&Decoded<Hex>>)> {
     let role = root.roles.get(&role)?;
     Some((role.threshold.get(), role.keyids.iter().collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// A root with a key and a threshold for each of the two roles.
+    fn root(version: u64, timestamp: (&str, u64), snapshot: (&str, u64)) -> (u64, Signed<Root>) {
+        let role = |(key, threshold)| json!({"keyids": [key], "threshold": threshold});
+        let signed = json!({
+            "_type": "root", "spec_version": "1.0.0", "consistent_snapshot": true, "version": version,
+            "expires": "2027-01-01T00:00:00Z", "keys": {},
+            "roles": {"timestamp": role(timestamp), "snapshot": role(snapshot)},
+        });
+        let root = json!({"signed": signed, "signatures": []});
+        (version, serde_json::from_value(root).unwrap())
+    }
+
+    #[test]
+    fn keys_and_thresholds_that_change_are_a_rotation() {
+        let first = ("aa", 1);
+        for (timestamp, snapshot, expected) in [
+            (first, first, false),
+            (("bb", 1), first, true),
+            (first, ("bb", 1), true),
+            (("aa", 2), first, true),
+            (first, ("aa", 2), true),
+        ] {
+            // One later root changes nothing more.
+            let later = root(3, timestamp, snapshot);
+            let roots = [root(1, first, first), root(2, timestamp, snapshot), later];
+            let chain = Chain(BTreeMap::from(roots));
+            let case = format!("{timestamp:?} {snapshot:?}");
+            assert_eq!(chain.has_rotated_since(1), expected, "{case}");
+            assert!(!chain.has_rotated_since(2), "{case}");
+        }
+    }
+}

@@ -28,8 +28,11 @@ pub(super) fn make(tree: &Path, tools: &Tools) -> Result<(), Error> {
     }
     for leftover in [".pwd.lock", "passwd-", "group-", "shadow-", "gshadow-"] {
         let path = tree.join("etc").join(leftover);
-        if path.exists() {
-            fs::remove_file(&path).map_err(|source| Error::ChangeTree { path, source })?;
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::ChangeTree { path, source });
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -389,8 +389,29 @@ mod tests {
         }
     }
 
+    /// They are kept to: so long passes until the next one is asked.
+    #[tokio::test(start_paused = true)]
+    async fn pauses_are_waited_for() {
+        let (millis, patience) = (Duration::from_millis, Patience::default());
+        let sources = Sources::parse(["http://a", "http://b"]).unwrap();
+        let mut turns = sources.turns(&patience);
+        // The first of each round goes over to the mirror at once; the longer wait of the two counts.
+        for (first, second, expected) in [
+            (0, 0, 500),
+            (0, 0, 1000),
+            (7000, 3000, 7000),
+            (1, 90_000, 30_000),
+        ] {
+            let begun = tokio::time::Instant::now();
+            turns.failed(status(BUSY, millis(first))).await.unwrap();
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+            turns.failed(status(BUSY, millis(second))).await.unwrap();
+            assert_eq!(begun.elapsed(), millis(expected), "{first} {second}");
+        }
+    }
+
     /// The pauses before the same address is asked again count as waiting for it, unless it has asked for them.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn pauses_count_for_the_speed() {
         let patience = Patience {
             pause: Duration::from_millis(3),

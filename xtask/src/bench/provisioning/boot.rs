@@ -102,7 +102,7 @@ impl<'a> Boot<'a> {
             "umount",
         ] {
             // As the units of both: the network is not waited for when the config is there.
-            if stage != "fetch" || !self.cache().exists() {
+            if stage != "fetch" || !self.cache().try_exists()? {
                 all = all.then(self.stage(stage)?);
             }
         }

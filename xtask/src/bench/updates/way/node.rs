@@ -86,7 +86,7 @@ impl Node {
         verity::check(&usr, &tree, &hash)?;
         let entry = format!("efi/EFI/Linux/acl_{}+3.efi", image.version);
         let entry = self.root.join(entry);
-        ensure!(entry.exists(), "{} is not there", entry.display());
+        ensure!(entry.try_exists()?, "{} is not there", entry.display());
         must_hold(&entry, 0, &image.file("uki")?)
     }
 
