@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    record::{Cost, PackageChange, Record, Refused},
+    record::{Cost, PackageChange, Record, Refused, Unfit},
     state::{Decision, Failure, Phase, State, Who},
 };
 
@@ -26,6 +26,8 @@ const PACKAGES: usize = 512;
 const HISTORY: usize = 32;
 /// Releases that are refused.
 const REFUSED: usize = 64;
+/// Releases that are known to be damaged, the newest found; a check looks at fewer.
+const UNFIT: usize = 16;
 
 /// `text` on one line of at most `limit` bytes, with what a terminal would not show as itself made visible
 /// (`\u{1b}`): control characters, and those that change the direction of a line.
@@ -123,6 +125,8 @@ impl State {
         }
         newest(&mut self.history, HISTORY);
         self.history.iter_mut().for_each(Record::bound);
+        newest(&mut self.unfit, UNFIT);
+        self.unfit.iter_mut().for_each(Unfit::bound);
         self.refused.iter_mut().for_each(Refused::bound);
         self.bound_refused();
     }
@@ -176,6 +180,13 @@ impl Record {
 impl Refused {
     fn bound(&mut self) {
         limit(&mut self.reason, REASON);
+    }
+}
+
+impl Unfit {
+    fn bound(&mut self) {
+        limit(&mut self.reason, VERDICT);
+        limit(&mut self.manifest, NAME);
     }
 }
 
@@ -283,19 +294,30 @@ mod tests {
             outcome: crate::record::Outcome::RolledBack { reason: long() },
             cost: Cost::default(),
         };
+        let unfit = |number: usize| Unfit {
+            version: Version::new(number.to_string()),
+            manifest: long(),
+            reason: long(),
+            who: Who::Server,
+            since: None,
+        };
         let mut state = State {
             history: (0..100).map(record).collect(),
             decision: Some(Decision {
                 version: None,
                 reason: long(),
                 verdicts: vec![long(); 1000],
+                at_fault: None,
             }),
+            unfit: (0..100).map(unfit).collect(),
             ..State::default()
         };
         state.history[99].cost = cost;
         state.bound();
         assert_eq!(state.history.len(), HISTORY);
         assert_eq!(state.history[0].to.as_str(), "68");
+        assert_eq!(state.unfit.len(), UNFIT);
+        assert_eq!(state.unfit[0].version.as_str(), "84");
         let decision = state.decision.clone().expect("a decision");
         assert_eq!(decision.verdicts.len(), VERDICTS);
         assert_eq!(decision.verdicts[VERDICTS - 1], "937 more are not told");

@@ -26,6 +26,7 @@ fn nothing(reason: &str) -> Event {
         Outcome::Nothing {
             reason: reason.into(),
             verdicts: Vec::new(),
+            at_fault: None,
         },
         None,
     )

@@ -26,4 +26,5 @@ mod site;
 mod small;
 #[path = "../../../release/tests/uki.rs"]
 mod uki;
+mod unfit;
 mod updates;

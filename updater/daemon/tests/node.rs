@@ -126,6 +126,14 @@ impl Node {
         file::read_to_string(path).unwrap_or_else(|error| error.to_string())
     }
 
+    /// Change the agent's state file.
+    pub(crate) fn change_state(&self, change: impl FnOnce(&mut Value)) {
+        let mut state = self.state();
+        change(&mut state);
+        let bytes = serde_json::to_vec(&state).unwrap();
+        self.put("var/lib/acl/updater/state.json", &bytes);
+    }
+
     /// Names of the boot entries.
     pub(crate) fn entries(&self) -> Vec<String> {
         let entries = self.esp().entries().unwrap();
