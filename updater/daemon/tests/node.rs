@@ -24,7 +24,8 @@ use tempfile::TempDir;
 use crate::{artifact, site::Site};
 
 const MIB: u64 = 1024 * 1024;
-const AGENT: &str = env!("CARGO_BIN_EXE_acl-updated");
+/// Only where the agent is built as a program; tests of `aclctl` run it in their own process.
+const AGENT: Option<&str> = option_env!("CARGO_BIN_EXE_acl-updated");
 
 /// A machine that runs release 1.
 pub(crate) struct Node {
@@ -189,7 +190,7 @@ impl Node {
 
     fn verb(&self, verb: &str, more: &[&str]) -> ToolCommand {
         Tools::host()
-            .command(Tool::Own(AGENT.into()))
+            .command(Tool::Own(AGENT.expect("the agent is built").into()))
             .arg(verb)
             .arg("--root")
             .arg(self.root())

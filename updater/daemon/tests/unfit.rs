@@ -6,7 +6,11 @@ use acl_host::{clock::Clock as _, clock::SystemClock, file};
 use acl_release::manifest::Part;
 use serde_json::{Value, json};
 
-use crate::{node::Node, site::Site};
+use crate::{
+    node::Node,
+    over_the_bus::{check, stage},
+    site::Site,
+};
 
 /// A repository with the releases 2 and 3, and a machine that runs release 1.
 fn two() -> (Site, Node) {
@@ -234,4 +238,21 @@ fn what_the_machine_lacks_is_no_verdict() {
     let state: Value = node.state();
     assert_eq!(state["state"]["name"], "failed");
     assert_eq!(state["unfit"], json!(null));
+}
+
+/// Who stages by hand wants it tried again; who only looks does not.
+#[tokio::test]
+async fn the_operator_has_it_tried_again() {
+    let (site, node) = two();
+    flip(&pack(&site, Part::Uki));
+    two_is_armed(&node, "3 is passed over: cannot fetch the release: ");
+    flip(&pack(&site, Part::Uki));
+    let shown = check(&node).await;
+    assert_eq!(shown["decision"]["version"], "2");
+    assert_eq!(shown["unfit"][0]["version"], "3");
+    assert_eq!(node.entries(), ["acl_1.efi", "acl_2+3.efi"]);
+    let shown = stage(&node).await;
+    assert_eq!(shown["state"], json!({"name": "armed", "version": "3"}));
+    assert_eq!(shown.get("unfit"), None);
+    assert_eq!(node.entries(), ["acl_1.efi", "acl_3+3.efi"]);
 }
