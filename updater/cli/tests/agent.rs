@@ -1,8 +1,28 @@
 //! The verbs that ask the agent, as they are typed: on a bus of the test's own, with the real agent or a stand-in on it.
-#![expect(clippy::unwrap_used, reason = "what the tests share is test code too")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what the tests share is test code too"
+)]
 
+#[path = "../../daemon/tests/artifact.rs"]
+mod artifact;
+#[path = "../../daemon/tests/forged.rs"]
+#[expect(dead_code, reason = "the agent's own tests use all of it")]
+mod forged;
+#[path = "../../daemon/tests/node.rs"]
+#[expect(dead_code, reason = "the agent's own tests use all of it")]
+mod node;
 #[path = "../../daemon/tests/private_bus.rs"]
 mod private_bus;
+#[path = "agent/repository.rs"]
+mod repository;
+#[path = "../../daemon/tests/site.rs"]
+#[expect(dead_code, reason = "the agent's own tests use all of it")]
+mod site;
+#[path = "../../../release/tests/uki.rs"]
+mod uki;
 
 use std::fs::{File, Permissions};
 use std::io::pipe;
@@ -97,13 +117,21 @@ where
     F: AsyncFnOnce(&Bus, Arc<Mutex<Vec<String>>>),
 {
     let root = tempfile::tempdir().unwrap();
+    serve(allows, machine(root.path(), entries, config), test).await;
+}
+
+/// Let the real agent serve `machine`, where polkit says yes or no to everybody but root.
+async fn serve<F>(allows: bool, machine: Machine, test: F)
+where
+    F: AsyncFnOnce(&Bus, Arc<Mutex<Vec<String>>>),
+{
     let bus = Bus::start();
     let desk = bus.connect().await;
     let asked = Bus::polkit(&desk, allows).await;
     let connection = bus.connect().await;
     let authority = Authority::Polkit(connection.clone());
     let ground = Ground {
-        machine: Arc::new(machine(root.path(), entries, config)),
+        machine: Arc::new(machine),
         clock: Arc::new(SystemClock),
         pace: Pace {
             first: Duration::from_secs(3600),
@@ -344,16 +372,21 @@ enum Refusal {
     Bus(zbus::Error),
 }
 
+type Asked = Arc<Mutex<Vec<&'static str>>>;
+
 /// An agent that is always in the same state, for states that take a repository to come to.
 struct StandIn {
     state: Value,
     /// How often it says that it is at work before it is at rest.
     works: AtomicU32,
+    /// What it was asked for.
+    asked: Asked,
     refusal: Option<Refusal>,
 }
 
 impl StandIn {
-    fn answer(&self) -> Result<(), Refusal> {
+    fn answer(&self, method: &'static str) -> Result<(), Refusal> {
+        self.asked.lock().unwrap().push(method);
         self.refusal.clone().map_or(Ok(()), Err)
     }
 }
@@ -361,23 +394,23 @@ impl StandIn {
 #[interface(name = "org.acl.Updater1")]
 impl StandIn {
     fn check(&self) -> Result<(), Refusal> {
-        self.answer()
+        self.answer("check")
     }
 
     fn stage(&self) -> Result<(), Refusal> {
-        self.answer()
+        self.answer("stage")
     }
 
     fn apply(&self) -> Result<(), Refusal> {
-        self.answer()
+        self.answer("apply")
     }
 
     fn rollback(&self) -> Result<(), Refusal> {
-        self.answer()
+        self.answer("rollback")
     }
 
     fn retry(&self) -> Result<(), Refusal> {
-        self.answer()
+        self.answer("retry")
     }
 
     #[zbus(property)]
@@ -405,17 +438,17 @@ async fn stand_in(state: Value, refusal: Option<Refusal>) -> (Bus, Connection) {
 
 async fn stand_in_at_work(state: Value, refusal: Option<Refusal>, works: u32) -> (Bus, Connection) {
     let bus = Bus::start();
-    let connection = stand_in_on(&bus, state, refusal, works).await;
+    let stand_in = StandIn {
+        state,
+        works: works.into(),
+        asked: Asked::default(),
+        refusal,
+    };
+    let connection = stand_in_on(&bus, stand_in).await;
     (bus, connection)
 }
 
-async fn stand_in_on(bus: &Bus, state: Value, refusal: Option<Refusal>, works: u32) -> Connection {
-    let works = works.into();
-    let stand_in = StandIn {
-        state,
-        works,
-        refusal,
-    };
+async fn stand_in_on(bus: &Bus, stand_in: StandIn) -> Connection {
     let connection = bus.connect().await;
     let server = connection.object_server();
     server.at(PATH, stand_in).await.unwrap();
@@ -460,6 +493,27 @@ Boots     1 (good), 2 (3 tries left)
         let json = format!("{state}\n");
         assert_eq!(typed(&bus, line).await, said(0, &json, ""), "{line}");
     }
+}
+
+#[tokio::test]
+async fn each_verb_asks_for_what_it_says() {
+    let bus = Bus::start();
+    let asked = Asked::default();
+    let stand_in = StandIn {
+        state: document(&json!({"name": "idle"})),
+        works: 0.into(),
+        asked: asked.clone(),
+        refusal: None,
+    };
+    let _agent = stand_in_on(&bus, stand_in).await;
+    for verb in VERBS {
+        let (code, ..) = typed(&bus, verb).await;
+        assert_eq!(code, Some(0), "{verb}");
+        assert_eq!(std::mem::take(&mut *asked.lock().unwrap()), [verb]);
+    }
+    let (code, ..) = typed(&bus, "status").await;
+    assert_eq!(code, Some(0));
+    assert_eq!(*asked.lock().unwrap(), [""; 0]);
 }
 
 /// What comes of it is told, and not what is under way.
@@ -527,7 +581,13 @@ async fn the_exit_code_says_who_must_act() {
 async fn what_the_bus_itself_refuses() {
     let bus = Bus::start_with("<deny send_interface=\"org.acl.Updater1\"/>");
     let state = document(&json!({"name": "idle"}));
-    let _agent = stand_in_on(&bus, state, None, 0).await;
+    let stand_in = StandIn {
+        state,
+        works: 0.into(),
+        asked: Asked::default(),
+        refusal: None,
+    };
+    let _agent = stand_in_on(&bus, stand_in).await;
     for line in VERBS {
         let (code, out, err) = typed(&bus, line).await;
         assert_eq!((code, out.as_str()), (Some(3), ""), "{line}");
