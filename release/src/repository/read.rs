@@ -13,9 +13,12 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use crate::channel::{Channel, ChannelName};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::manifest::{ArtifactPatch, Form, Manifest, Part};
-use crate::repository::documents::{Document, LONGEST_CHANNEL, LONGEST_MANIFEST, listed};
+use crate::repository::documents::{
+    Document, LONGEST_CHANNEL, LONGEST_MANIFEST, digest_of, listed,
+};
 use crate::repository::fetch::Fetch;
 use crate::repository::http::Http;
 use crate::repository::kept::{Kept, blocking};
@@ -155,6 +158,13 @@ impl Repository {
         Document::fetch(&self.http, &self.sources, &name, target, LONGEST_MANIFEST)
             .await?
             .manifest(version, arch)
+    }
+
+    /// The SHA-256 of a release's manifest, as the targets role has it; none of a release that it does not list. Asks no
+    /// server.
+    pub fn manifest_digest(&self, version: &Version, arch: &str) -> Option<Digest> {
+        let name = Manifest::target(version, arch);
+        digest_of(listed(&self.verified.targets.signed, &name)?)
     }
 
     /// Prepares to fetch an artifact in one of its forms: its index is fetched and checked, and that of the patch that fits what the machine

@@ -27,6 +27,9 @@ pub(crate) struct Document {
     pub(crate) decided: Option<Decided>,
     pub(crate) update: Option<Update>,
     pub(crate) refused: Vec<Refused>,
+    /// Older agents do not say.
+    #[serde(default)]
+    pub(crate) unfit: Vec<Refused>,
     pub(crate) history: Vec<Record>,
     pub(crate) damage: Option<String>,
 }
@@ -102,6 +105,8 @@ pub(crate) struct Tries {
 pub(crate) struct Decision {
     pub(crate) reason: String,
     pub(crate) verdicts: Vec<String>,
+    /// Who must act, when something is wrong with a release and nothing is taken.
+    pub(crate) at_fault: Option<String>,
 }
 
 /// The release that ran and the time when it was decided.
@@ -137,7 +142,7 @@ pub(crate) struct PackageChange {
     pub(crate) to: Option<String>,
 }
 
-/// A release that is not tried again.
+/// A release that is not tried again, or is passed over.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Refused {
     pub(crate) version: String,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use acl_host::Who;
 
-use crate::document::Phase;
+use crate::document::{Document, Phase};
 
 /// What the names of the agent's errors begin with; the rest says who must act.
 const PREFIX: &str = "org.acl.Updater1.Error.";
@@ -105,6 +105,15 @@ impl Failure {
             Some("AccessDenied") => Self::Denied { reason },
             _ => Self::Talk { source },
         }
+    }
+
+    /// The failure that a check came to: something is wrong with a release, and there is no other one to take.
+    pub(crate) fn of_decision(document: &Document) -> Option<Self> {
+        let decision = document.decision.as_ref()?;
+        decision.at_fault.as_ref().map(|name| Self::Refused {
+            reason: decision.reason.clone(),
+            who: who(name).unwrap_or(Who::Bug),
+        })
     }
 
     /// The failure that a phase tells of.

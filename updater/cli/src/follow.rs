@@ -17,12 +17,12 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Ask for something and wait until it came to its end. A bar on standard error shows how far it is, when that is a
-/// terminal. The document to tell in words; none when it was printed as JSON, as it is also when the work failed.
+/// terminal. The document, printed already when that is to be as JSON, also when the work failed.
 pub(crate) async fn to_the_end(
     agent: &Agent,
     request: Request,
     json: bool,
-) -> Result<Option<Document>, Failure> {
+) -> Result<Document, Failure> {
     let mut changes = agent.changes().await?;
     agent.ask(request).await?;
     let bar = Bar::new();
@@ -41,7 +41,23 @@ pub(crate) async fn to_the_end(
     }
     match Failure::of_phase(&status.document.state) {
         Some(failure) => Err(failure),
-        None => Ok((!json).then_some(status.document)),
+        None => Ok(status.document),
+    }
+}
+
+/// Ask for something that a check comes before, and wait as [`to_the_end`] does. Tells the document in words unless it is
+/// printed as JSON; not when the check has found something wrong and nothing to take, which is a failure.
+pub(crate) async fn to_a_release(
+    agent: &Agent,
+    request: Request,
+    json: bool,
+    words: impl FnOnce(&Document) -> String,
+) -> Result<(), Failure> {
+    let document = to_the_end(agent, request, json).await?;
+    match Failure::of_decision(&document) {
+        Some(failure) => Err(failure),
+        None if json => Ok(()),
+        None => text::print(&words(&document)),
     }
 }
 

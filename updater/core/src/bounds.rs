@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    record::{Cost, PackageChange, Record, Refused},
+    record::{Cost, PackageChange, Record, Refused, Unfit},
     state::{Decision, Failure, Phase, State, Who},
 };
 
@@ -30,6 +30,8 @@ const WITH_PACKAGES: usize = 2;
 pub const STATE: usize = 2 << 20;
 /// Releases that are refused.
 const REFUSED: usize = 64;
+/// Releases that are known to be damaged, the newest found; a check looks at fewer.
+const UNFIT: usize = 16;
 
 /// `text` on one line of at most `limit` bytes, with what a terminal would not show as itself made visible
 /// (`\u{1b}`): control characters, and those that change the direction of a line.
@@ -131,6 +133,8 @@ impl State {
         for record in &mut self.history[..older] {
             record.cost.packages.clear();
         }
+        newest(&mut self.unfit, UNFIT);
+        self.unfit.iter_mut().for_each(Unfit::bound);
         self.refused.iter_mut().for_each(Refused::bound);
         self.bound_refused();
     }
@@ -184,6 +188,13 @@ impl Record {
 impl Refused {
     fn bound(&mut self) {
         limit(&mut self.reason, REASON);
+    }
+}
+
+impl Unfit {
+    fn bound(&mut self) {
+        limit(&mut self.reason, VERDICT);
+        limit(&mut self.manifest, NAME);
     }
 }
 
@@ -293,6 +304,13 @@ mod tests {
             outcome: crate::record::Outcome::RolledBack { reason: long() },
             cost: cost.clone(),
         };
+        let unfit = |number: usize| Unfit {
+            version: Version::new(number.to_string()),
+            manifest: long(),
+            reason: long(),
+            who: Who::Server,
+            since: None,
+        };
         let mut state = State {
             phase: Phase::RolledBack {
                 from: Version::new("1"),
@@ -318,8 +336,10 @@ mod tests {
                 version: None,
                 reason: long(),
                 verdicts: vec![long(); 1000],
+                at_fault: None,
             }),
             damage: Some(long()),
+            unfit: (0..100).map(unfit).collect(),
             ..State::default()
         };
         state.bound();
@@ -333,6 +353,8 @@ mod tests {
         assert_eq!(packages[..30], [0; 30]);
         assert_eq!(packages[30..], [PACKAGES; 2]);
         assert_eq!(state.refused.len(), REFUSED);
+        assert_eq!(state.unfit.len(), UNFIT);
+        assert_eq!(state.unfit[0].version.as_str(), "84");
         let decision = state.decision.clone().expect("a decision");
         assert_eq!(decision.verdicts.len(), VERDICTS);
         assert_eq!(decision.verdicts[VERDICTS - 1], "937 more are not told");

@@ -6,8 +6,8 @@ use crate::{
     Version,
     effect::Step,
     machine::Facts,
-    record::PackageChange,
-    state::{Failure, Goal},
+    record::{PackageChange, Unfit},
+    state::{Failure, Goal, Who},
 };
 
 /// Something that happened.
@@ -35,6 +35,8 @@ pub enum Event {
     },
     /// A step is durably done.
     Done(Step, Took),
+    /// The release that is being staged is damaged, and another try would end the same way.
+    Unfit(Unfit),
     /// The running release's entry is durably marked bad.
     WentBack,
     /// The effect under way failed, and was not a check.
@@ -67,6 +69,8 @@ pub enum Outcome {
         reason: String,
         /// What was found about each release of the channel.
         verdicts: Vec<String>,
+        /// Who must act, when the newest that is wrong with a newer release keeps the machine from taking one.
+        at_fault: Option<Who>,
     },
     /// A release to take.
     Offer(Offer),

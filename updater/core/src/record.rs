@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Version;
+use crate::{Version, state::Who};
 
 /// An update that was begun.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,6 +90,23 @@ impl Record {
             Outcome::Disarmed { .. } => &self.from,
         }
     }
+}
+
+/// A release that proved to be damaged while it was staged. It is passed over as long as its manifest is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfit {
+    /// Its version.
+    pub version: Version,
+    /// The SHA-256 of its manifest, in hexadecimal digits.
+    pub manifest: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Who must act.
+    pub who: Who,
+    /// When this was found, in milliseconds since 1970, where the server may mend it without another manifest; none where
+    /// what its publisher signed is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
 }
 
 /// A release that is not to be tried again until the operator says so.

@@ -6,7 +6,7 @@ use crate::{
     Version,
     effect::Step,
     machine::Facts,
-    record::{Record, Refused, Update},
+    record::{Record, Refused, Unfit, Update},
 };
 
 /// The state. All but [`State::machine`] is durable.
@@ -32,6 +32,9 @@ pub struct State {
     pub update: Option<Update>,
     /// Releases that are not to be tried again, oldest first.
     pub refused: Vec<Refused>,
+    /// Releases that proved to be damaged while they were staged, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfit: Vec<Unfit>,
     /// What came of earlier updates, oldest first.
     pub history: Vec<Record>,
     /// That the state from before was lost, and what to do. Nothing is taken automatically until a retry.
@@ -176,6 +179,9 @@ pub struct Decision {
     pub reason: String,
     /// What was found about each release of the channel, newest first.
     pub verdicts: Vec<String>,
+    /// Who must act, when nothing is taken because something is wrong with a newer release; `reason` says what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_fault: Option<Who>,
 }
 
 /// The release that ran and the time when a decision was made. It says nothing about another release, nor about a time
@@ -210,10 +216,28 @@ impl State {
         matches!(self.phase, Phase::GoingBack { .. })
     }
 
+    /// What keeps the agent from its goal, if anything does.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        match &self.phase {
+            Phase::Failed(failure) => Some(failure.clone()),
+            phase @ Phase::Waiting { who, .. } => Some(Failure::new(*who, phase.to_string())),
+            _ => self.decision.as_ref().and_then(Decision::failure),
+        }
+    }
+
     /// Why `version` is not to be tried, if it is not.
     #[must_use]
     pub fn refusal(&self, version: &Version) -> Option<&Refused> {
         self.refused.iter().find(|r| r.version == *version)
+    }
+}
+
+impl Decision {
+    /// What keeps the machine from taking a release, when something is wrong with it.
+    fn failure(&self) -> Option<Failure> {
+        let who = self.at_fault.filter(|_| self.version.is_none())?;
+        Some(Failure::new(who, self.reason.clone()))
     }
 }
 

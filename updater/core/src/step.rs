@@ -30,6 +30,7 @@ pub fn step(mut state: State, event: Event) -> (State, Vec<Effect>) {
         Event::Disarmed(obstacle) => check::disarmed(&mut state, obstacle),
         Event::Progressed { done, total } => stage::progressed(&mut state, done, total),
         Event::Done(step, took) => stage::done(&mut state, step, took),
+        Event::Unfit(unfit) => stage::unfit(&mut state, unfit),
         Event::WentBack => went_back(&state),
         Event::Failed(failure) => failed(&mut state, failure),
     };

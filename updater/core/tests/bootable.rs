@@ -190,6 +190,7 @@ impl World {
             Outcome::Nothing {
                 reason: "nothing newer".into(),
                 verdicts: Vec::new(),
+                at_fault: None,
             }
         };
         self.feed(Event::Checked(outcome, obstacle));

@@ -3,8 +3,8 @@
 use acl_updater_core::{
     Version,
     effect::Effect,
-    event::{Event, Outcome, Request},
-    machine::{Entry, Facts},
+    event::{Event, Obstacle, Outcome, Request},
+    machine::{Entry, Facts, Tries},
     state::{Decided, State},
     step,
 };
@@ -26,6 +26,7 @@ fn nothing(reason: &str) -> Event {
         Outcome::Nothing {
             reason: reason.into(),
             verdicts: Vec::new(),
+            at_fault: None,
         },
         None,
     )
@@ -101,6 +102,30 @@ fn a_decision_that_does_not_say_on_what_is_dropped() {
     state.decided = None;
     let (state, _) = step(restarted(&state), Event::Started(facts("1.1.0", 6000)));
     assert_eq!(decision(&state), None);
+}
+
+/// What there is instead of the armed release is found by another check: that one decides.
+#[test]
+fn a_check_that_leads_to_another_decides_nothing() {
+    let (state, _) = checked(State::default(), "1.1.0", 5000);
+    let version = Version::new("1.2.0");
+    let mut armed = facts("1.1.0", 6000);
+    armed.entries.push(Entry {
+        version: version.clone(),
+        tries: Some(Tries { left: 3, done: 0 }),
+    });
+    let (state, _) = step(state, Event::Asked(Request::Check, armed));
+    let Event::Checked(outcome, _) = nothing("1.2.0 was withdrawn") else {
+        panic!("it is an answer");
+    };
+    let obstacle = Obstacle {
+        version,
+        reason: "it was withdrawn".into(),
+    };
+    let (state, effects) = step(state, Event::Checked(outcome, Some(obstacle.clone())));
+    assert_eq!(effects, [Effect::Disarm(obstacle)]);
+    let before = Some(("1.1.0 runs already", "1.1.0", 5000));
+    assert_eq!(decision(&state), before);
 }
 
 #[test]

@@ -486,6 +486,7 @@ fn nothing() -> Outcome {
     Outcome::Nothing {
         reason: "2 was withdrawn".into(),
         verdicts: vec!["2 was withdrawn".into()],
+        at_fault: None,
     }
 }
 

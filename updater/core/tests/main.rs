@@ -12,3 +12,4 @@ mod decided;
 mod decisions;
 mod model;
 mod states;
+mod unfit;

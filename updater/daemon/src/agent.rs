@@ -145,7 +145,7 @@ async fn work(ground: Ground, ends: Ends, cancel: CancellationToken) -> Result<(
                 agent.advance().await;
                 // A step that is done is not yet a success: the next may fail, each time again.
                 if agent.is_at_rest() {
-                    timer.heed(failure_of(&agent.state.phase).is_some());
+                    timer.heed(agent.state.failure().is_some());
                 }
             }
             Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
@@ -196,16 +196,7 @@ pub async fn once(ground: Ground, shown: watch::Sender<Shown>) -> Result<Option<
             Some((done, total)) = progress.recv() => agent.feed(Event::Progressed { done, total }),
         }
     }
-    Ok(failure_of(&agent.state.phase))
-}
-
-/// What keeps the agent from its goal, if anything does.
-fn failure_of(phase: &Phase) -> Option<Failure> {
-    match phase {
-        Phase::Failed(failure) => Some(failure.clone()),
-        Phase::Waiting { who, .. } => Some(Failure::new(*who, phase.to_string())),
-        _ => None,
-    }
+    Ok(agent.state.failure())
 }
 
 impl Agent {

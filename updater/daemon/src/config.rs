@@ -255,6 +255,86 @@ mod tests {
         }
     }
 
+    /// Both ends of each range as the book writes them, what it takes for an example, and what lies right beside the ends.
+    #[test]
+    fn durations_as_the_book_writes_them() {
+        type Key = fn(&Config) -> Duration;
+        let minute = 60;
+        let (hour, day) = (60 * minute, 24 * 60 * minute);
+        let table: [(&str, &str, Key, &[(&str, u64)], &[&str]); 5] = [
+            (
+                "check_interval = {}",
+                "check_interval",
+                |config| config.check_interval,
+                &[
+                    ("10s", 10),
+                    ("45m", 45 * minute),
+                    ("1d", day),
+                    ("6d 23h", 7 * day - hour),
+                    ("7d", 7 * day),
+                    ("1w", 7 * day),
+                    ("168h", 7 * day),
+                ],
+                &[
+                    "9s", "9.999s", "7d 1s", "8d", "-45m", "1mo", "1y", "45", "", "7 dogs",
+                ],
+            ),
+            (
+                "time_sync_wait = {}",
+                "time_sync_wait",
+                |config| config.time_sync_wait,
+                &[("0s", 0), ("1m", minute), ("1h", hour)],
+                &["-1s", "1h 1s", "1d"],
+            ),
+            (
+                "[reboot]\nwait_limit = {}",
+                "reboot.wait_limit",
+                |config| config.wait_limit,
+                &[
+                    ("1m", minute),
+                    ("24h", day),
+                    ("7d", 7 * day),
+                    ("30d", 30 * day),
+                    ("720h", 30 * day),
+                ],
+                &["59s", "30d 1s", "721h", "31d"],
+            ),
+            (
+                "[health]\ncheck_timeout = {}",
+                "health.check_timeout",
+                |config| config.health.check_timeout,
+                &[("1s", 1), ("30s", 30), ("4m", 4 * minute)],
+                &["0s", "0.9s", "4m 1s"],
+            ),
+            (
+                "[health]\nruntime_timeout = {}",
+                "health.runtime_timeout",
+                |config| config.health.runtime_timeout,
+                &[("1s", 1), ("60s", 60), ("4m", 4 * minute)],
+                &["0s", "241s"],
+            ),
+        ];
+        let file = "etc/acl/updater.d/10.toml";
+        for (line, key, value, right, wrong) in table {
+            for (text, seconds) in right {
+                let dir = root(&[(file, &line.replace("{}", &format!("\"{text}\"")))]);
+                let config = Config::load(dir.path()).unwrap();
+                assert_eq!(
+                    value(&config),
+                    Duration::from_secs(*seconds),
+                    "{key} {text}"
+                );
+            }
+            for text in wrong {
+                let told = failure(&[(file, &line.replace("{}", &format!("\"{text}\"")))]);
+                let start =
+                    format!("{key} in /etc/acl/updater.d/10.toml is {text:?}; a duration from ");
+                assert!(told.starts_with(&start), "{told}");
+                assert!(told.ends_with(" is wanted"), "{told}");
+            }
+        }
+    }
+
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table, a line a case")]
     fn what_is_wrong_is_told_with_its_file_and_key() {

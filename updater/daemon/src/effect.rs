@@ -37,10 +37,11 @@ use acl_updater_core::{
     Version,
     effect::{Effect, Step},
     event::{Event, Took},
+    record::Unfit,
     state::{Failure, State},
 };
 use tokio::{runtime::Handle, task::JoinHandle};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 pub use error::Error;
 pub(crate) use prepare::Prepared;
@@ -116,6 +117,16 @@ async fn carry_out(session: &mut Session, state: &State, effect: Effect) -> Opti
         Err(error) => {
             let failure = failure(&error);
             let reason = &failure.reason;
+            if let Some(unfit) = unfit(session, &error, &failure) {
+                let version = &unfit.version;
+                warn!(
+                    effect = name,
+                    phase = "failed",
+                    error = reason,
+                    "{version} is passed over: {reason}"
+                );
+                return Some(Event::Unfit(unfit));
+            }
             error!(
                 effect = name,
                 phase = "failed",
@@ -129,6 +140,20 @@ async fn carry_out(session: &mut Session, state: &State, effect: Effect) -> Opti
             })
         }
     }
+}
+
+/// The release that is staged, when `error` says that it is damaged.
+fn unfit(session: &Session, error: &Error, failure: &Failure) -> Option<Unfit> {
+    let damage = error.damage()?;
+    let found = session.found.as_ref()?;
+    let now = u64::try_from(session.clock.now().as_millisecond()).unwrap_or_default();
+    Some(Unfit {
+        version: Version::new(found.manifest.version.as_str()),
+        manifest: found.digest.to_string(),
+        reason: failure.reason.clone(),
+        who: failure.who,
+        since: (damage == error::Damage::Served).then_some(now),
+    })
 }
 
 async fn answer(

@@ -87,6 +87,8 @@ pub(crate) struct Found {
     /// Read anew now and then while a release is staged from it.
     pub(crate) repository: RwLock<Repository>,
     pub(crate) manifest: Manifest,
+    /// The digest of the manifest's document.
+    pub(crate) digest: Digest,
     /// The channel that offered it.
     pub(crate) channel: ChannelName,
     /// Where the machine stood when it was chosen.

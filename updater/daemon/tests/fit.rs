@@ -151,14 +151,15 @@ fn a_release_that_the_channel_offers_and_the_repository_does_not_have() {
 }
 
 #[test]
-fn when_nothing_fits_it_is_said_why_and_nothing_fails() {
+fn when_nothing_fits_it_is_said_why_and_the_server_is_at_fault() {
     let site = Site::new();
     site.publish("2");
     site.forge_manifest("2", |manifest| manifest["image_id"] = json!("other"));
     let node = Node::new(&site);
     let ran = node.once();
-    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert_eq!(ran.code, Some(5), "{}", ran.log);
     assert_eq!(node.state()["state"]["name"], "idle");
+    assert_eq!(node.state()["decision"]["at_fault"], "server");
     assert_eq!(
         node.state()["decision"]["reason"],
         "2 is passed over: it is of the image \"other\", and this machine runs \"acl\""
@@ -173,7 +174,7 @@ fn any_number_of_releases_that_the_repository_does_not_have_hides_no_other() {
         releases.extend((10..60).map(|number| Site::entry(&number.to_string())));
     });
     let ran = node.once();
-    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert_eq!(ran.code, Some(5), "{}", ran.log);
     let verdicts = node.state()["decision"]["verdicts"].clone();
     let told = verdicts[49].as_str().unwrap();
     let expected = "10 is passed over: the repository at ";
@@ -250,4 +251,34 @@ fn a_version_that_differs_only_in_case_from_one_on_the_esp() {
         "3A is passed over: the boot entry of 3a has the same name on the EFI system partition, which does not tell \
          upper from lower case"
     );
+}
+
+/// An older release that does not fit, or one whose entry cannot be understood, is no reason to complain.
+#[test]
+fn what_is_wrong_with_an_older_release_is_nobodys_fault() {
+    let site = Site::new();
+    site.publish("1");
+    site.forge_channel(|channel| {
+        let releases = channel["releases"].as_array_mut().unwrap();
+        releases.push(json!({"version": "0", "starts": 7}));
+    });
+    let node = Node::new(&site);
+    let ran = node.once();
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    let decision = node.state()["decision"].clone();
+    assert_eq!(decision["reason"], "1 runs already");
+    assert_eq!(decision["at_fault"], json!(null));
+}
+
+/// The newest release is paused, and the one below is damaged: that is what is told.
+#[test]
+fn the_fault_is_told_and_not_what_is_paused() {
+    let (site, node) = two();
+    site.forge_manifest("2", |manifest| manifest["artifacts"] = json!(7));
+    site.pause("3", true);
+    let ran = node.once();
+    assert_eq!(ran.code, Some(5), "{}", ran.log);
+    let told = node.state()["decision"]["reason"].clone();
+    let told = told.as_str().unwrap();
+    assert!(told.starts_with("2 is passed over: "), "{told}");
 }

@@ -28,5 +28,6 @@ mod small;
 mod synchronised;
 #[path = "../../../release/tests/uki.rs"]
 mod uki;
+mod unfit;
 mod unsent;
 mod updates;

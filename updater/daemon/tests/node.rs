@@ -24,7 +24,8 @@ use tempfile::TempDir;
 use crate::{artifact, site::Site};
 
 const MIB: u64 = 1024 * 1024;
-const AGENT: &str = env!("CARGO_BIN_EXE_acl-updated");
+/// Only where the agent is built as a program; tests of `aclctl` run it in their own process.
+const AGENT: Option<&str> = option_env!("CARGO_BIN_EXE_acl-updated");
 
 /// A machine that runs release 1.
 pub(crate) struct Node {
@@ -126,6 +127,14 @@ impl Node {
         file::read_to_string(path).unwrap_or_else(|error| error.to_string())
     }
 
+    /// Change the agent's state file.
+    pub(crate) fn change_state(&self, change: impl FnOnce(&mut Value)) {
+        let mut state = self.state();
+        change(&mut state);
+        let bytes = serde_json::to_vec(&state).unwrap();
+        self.put("var/lib/acl/updater/state.json", &bytes);
+    }
+
     /// Names of the boot entries.
     pub(crate) fn entries(&self) -> Vec<String> {
         let entries = self.esp().entries().unwrap();
@@ -220,7 +229,7 @@ impl Node {
     /// The agent's program, for a machine whose disk is looked for.
     fn here(&self, verb: &str, more: &[&str]) -> ToolCommand {
         Tools::host()
-            .command(Tool::Own(AGENT.into()))
+            .command(Tool::Own(AGENT.expect("the agent is built").into()))
             .arg(verb)
             .arg("--root")
             .arg(self.root())

@@ -116,6 +116,17 @@ pub(crate) async fn check(node: &Node) -> Value {
     shown
 }
 
+/// Ask for a release to be staged; what is shown when that has ended.
+pub(crate) async fn stage(node: &Node) -> Value {
+    let mut shown = Value::Null;
+    with_agent(node, async |updater| {
+        updater.stage().await.unwrap();
+        shown = rest(&updater).await;
+    })
+    .await;
+    shown
+}
+
 async fn with_agent<F: AsyncFnOnce(UpdaterProxy<'_>)>(node: &Node, test: F) {
     let (client, run) = agent(node, std::future::pending()).await;
     let tested = async {
@@ -230,4 +241,35 @@ async fn a_retry_takes_releases_again_after_the_state_was_damaged() {
         assert_eq!(armed.get("damage"), None);
     })
     .await;
+}
+
+/// "2 runs already" is not shown on release 1.
+#[tokio::test]
+async fn what_another_release_decided_is_not_shown_after_a_rollback() {
+    let site = Site::new();
+    site.publish("2");
+    let node = Node::new(&site);
+    assert_eq!(node.once().code, Some(0));
+    assert_eq!(node.boot(&site), "2");
+    node.bless();
+    let shown = check(&node).await;
+    assert_eq!(shown["decision"]["reason"], "2 runs already");
+    assert_eq!(shown["decided"]["release"], "2");
+    roll_back(&node).await;
+    assert_eq!(node.boot(&site), "1");
+    with_agent(&node, async |updater| {
+        let shown = rest(&updater).await;
+        assert_eq!(shown["running"], "1");
+        assert_eq!(shown["state"]["name"], "rolled-back", "{shown}");
+        assert_eq!(shown["decision"], Value::Null);
+        assert_eq!(shown.get("decided"), None);
+    })
+    .await;
+    let shown = check(&node).await;
+    assert_eq!(shown["decided"]["release"], "1");
+    let told = shown["decision"]["reason"].as_str().unwrap();
+    assert!(
+        told.starts_with("2 is not taken again on this node"),
+        "{told}"
+    );
 }

@@ -32,12 +32,19 @@ pub(crate) struct Bus {
 impl Bus {
     /// Started, and ready for connections of every user.
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same, with one more rule.
+    pub(crate) fn start_with(rule: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let everybody = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(dir.path(), everybody).unwrap();
         let config = dir.path().join("bus.conf");
         let listen = format!("<listen>unix:path={}/bus</listen>", dir.path().display());
-        let text = format!("<busconfig>{listen}<auth>EXTERNAL</auth>{EVERYTHING}</busconfig>");
+        let rule = format!("<policy context=\"mandatory\">{rule}</policy>");
+        let text =
+            format!("<busconfig>{listen}<auth>EXTERNAL</auth>{EVERYTHING}{rule}</busconfig>");
         file::scratch(&config, text.as_bytes()).unwrap();
         let mut running = Tools::host()
             .command(Tool::DbusDaemon)

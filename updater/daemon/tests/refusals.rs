@@ -20,6 +20,23 @@ fn refused(node: &Node, more: &[&str], code: i32) -> String {
 
 /// Run once; the reason that is told. Nothing on the disk, and none of the boot entries, may have changed.
 fn untouched(node: &Node, more: &[&str], code: i32) -> String {
+    let state = state_untouched(node, more, code);
+    assert_eq!(state["state"]["name"], "failed", "{state}");
+    state["state"]["reason"].as_str().unwrap().to_owned()
+}
+
+/// Run once; why release 2, the only one, is passed over. As [`refused`].
+fn passed_over(node: &Node, code: i32) -> String {
+    let state = state_untouched(node, &[], code);
+    assert_eq!(state["state"]["name"], "idle", "{state}");
+    assert_eq!(state["update"], json!(null), "{state}");
+    assert_eq!(state["unfit"][0]["version"], "2", "{state}");
+    assert_eq!(node.would_boot(), "1");
+    let told = state["decision"]["reason"].as_str().unwrap();
+    told.strip_prefix("2 is passed over: ").unwrap().to_owned()
+}
+
+fn state_untouched(node: &Node, more: &[&str], code: i32) -> serde_json::Value {
     let disk = file::read(node.disk()).unwrap();
     let entries = node.entries();
     let ran = node.once_with(more);
@@ -29,9 +46,7 @@ fn untouched(node: &Node, more: &[&str], code: i32) -> String {
         file::read(node.disk()).unwrap() == disk,
         "the disk was changed"
     );
-    let state = node.state();
-    assert_eq!(state["state"]["name"], "failed", "{state}");
-    state["state"]["reason"].as_str().unwrap().to_owned()
+    node.state()
 }
 
 #[test]
@@ -77,11 +92,14 @@ fn a_kernel_image_that_boots_another_release() {
         });
         site.forge_channel(|channel| channel["releases"] = json!([Site::entry("2")]));
         let node = Node::new(&site);
-        // What the first try has kept is no better at the second.
-        for _ in 0..2 {
-            let told = refused(&node, &[], 5);
+        // What the first try has kept is no better when it is tried again, and it is not until then.
+        for forgotten in [true, false, true] {
+            let told = passed_over(&node, 5);
             assert!(told.contains("it boots the root hash "), "{told}");
             assert!(told.ends_with("; its publisher must withdraw it"), "{told}");
+            if forgotten {
+                node.change_state(|state| state["unfit"] = json!([]));
+            }
         }
     }
 }
@@ -115,7 +133,7 @@ fn a_slot_too_small() {
     table[4].ending_lba -= 3000;
     table.write_into(&mut disk).unwrap();
     drop(disk);
-    let told = refused(&node, &[], 4);
+    let told = passed_over(&node, 4);
     assert!(
         told.starts_with(
             "the usr of release 2 has 1572864 bytes and partition 4 of the slot has 561152"
@@ -179,8 +197,11 @@ fn a_server_that_lies_about_the_payload() {
             continue;
         }
         assert_eq!(ran.code, Some(5), "{flipped}: {}", ran.log);
-        let told = node.state()["state"]["reason"].as_str().unwrap().to_owned();
+        let state = node.state();
+        let told = state["decision"]["reason"].as_str().unwrap();
+        assert!(told.starts_with("2 is passed over: cannot fetch"), "{told}");
         assert!(told.contains(&flipped), "{flipped}: {told}");
+        assert_eq!(state["decision"]["at_fault"], "server");
         assert_eq!(node.would_boot(), "1");
         assert_eq!(node.entries(), ["acl_1.efi"]);
     }

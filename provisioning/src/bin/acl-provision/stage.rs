@@ -95,7 +95,8 @@ impl Flags {
     }
 }
 
-/// A duration as Go reads it: `1h2m3.5s`, `300ms`, `0`. One that is not positive is no limit, as with Ignition.
+/// A duration as Go reads it: `1h2m3.5s`, `300ms`, `0`; Go knows no days. One that is not positive is no limit, as with
+/// Ignition.
 fn duration(text: &str) -> Result<Duration, String> {
     if matches!(text, "0" | "+0" | "-0") {
         return Ok(Duration::ZERO);
@@ -132,10 +133,16 @@ mod tests {
             ("-1s", Duration::ZERO),
             ("0s", Duration::ZERO),
             ("90s", Duration::from_secs(90)),
+            ("2m", Duration::from_secs(120)),
+            ("5m", Duration::from_secs(300)),
             ("1h2m3.5s", Duration::from_millis(3_723_500)),
             ("300ms", Duration::from_millis(300)),
         ] {
             assert_eq!(duration(text), Ok(expected), "{text}");
+        }
+        for text in ["", "90", "1d", "soon"] {
+            let told = "write a duration such as 90s, 5m or 1h30m".to_owned();
+            assert_eq!(duration(text), Err(told), "{text}");
         }
         for text in ["1", "t", "T", "true", "TRUE", "True"] {
             assert_eq!(truth(text), Ok(true), "{text}");

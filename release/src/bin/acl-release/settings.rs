@@ -33,19 +33,19 @@ pub(crate) struct Settings {
 #[command(next_help_heading = "How long signatures hold (such as 1h, 7d, 1y)")]
 struct LifetimeSettings {
     /// root [default: 365d]
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = time_span)]
     root_expires: Option<Span>,
     /// targets [default: 365d]
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = time_span)]
     targets_expires: Option<Span>,
     /// A channel's role [default: 90d]
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = time_span)]
     channel_expires: Option<Span>,
     /// snapshot [default: 30d]
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = time_span)]
     snapshot_expires: Option<Span>,
     /// timestamp [default: 7d]
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = time_span)]
     timestamp_expires: Option<Span>,
 }
 
@@ -85,16 +85,47 @@ impl LifetimeSettings {
     }
 }
 
-/// How long, as an operator types it.
-pub(crate) fn span(text: &str) -> Result<Span, String> {
-    text.parse().map_err(|_parser: jiff::Error| {
-        "write a number and its unit, such as 1h, 7d or 1y".to_owned()
-    })
-}
-
 fn parse_key(text: &str) -> Result<(String, KeySource), String> {
     let (role, source) = text
         .split_once('=')
         .ok_or("ROLE=PATH or ROLE=exec:COMMAND is expected")?;
     Ok((role.to_owned(), source.parse()?))
+}
+
+/// How long something holds, as an operator types it. Never less than no time: a calendar's months and years count, too.
+pub(crate) fn time_span(text: &str) -> Result<Span, String> {
+    let span = text.parse().ok();
+    span.filter(|span: &Span| !span.is_negative())
+        .ok_or_else(|| "write a number and its unit, such as 1h, 7d or 1y".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the book and `--help` write.
+    #[test]
+    fn spans_of_time_as_an_operator_types_them() {
+        for (text, expected) in [
+            ("0s", Span::new()),
+            ("1h", Span::new().hours(1)),
+            ("2d", Span::new().days(2)),
+            ("3d", Span::new().days(3)),
+            ("7d", Span::new().days(7)),
+            ("365d", Span::new().days(365)),
+            ("1y", Span::new().years(1)),
+            ("1d 12h", Span::new().days(1).hours(12)),
+        ] {
+            let found = time_span(text).map(|span| span.fieldwise());
+            assert_eq!(found, Ok(expected.fieldwise()), "{text}");
+        }
+        for text in ["", "7", "-1d", "1d ago", "soon", "7x"] {
+            let told = time_span(text).map(|span| span.fieldwise());
+            assert_eq!(
+                told,
+                Err("write a number and its unit, such as 1h, 7d or 1y".to_owned()),
+                "{text}"
+            );
+        }
+    }
 }

@@ -14,7 +14,7 @@ use jiff::{Span, Timestamp};
 use serde::Serialize;
 
 use crate::say;
-use crate::settings::span;
+use crate::settings::time_span;
 
 /// Shows what a repository holds: roles and when they expire, releases, channels
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub(crate) struct Check {
     /// The repository's directory
     repository: PathBuf,
     /// Also when something expires within this time, such as 2d
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time_span)]
     within: Span,
 }
 

@@ -2,18 +2,19 @@
 
 use crate::{
     agent::{Agent, Request},
-    document::Phase,
+    document::{Document, Phase},
     failure::Failure,
-    follow, text,
+    follow,
     verb::status,
 };
 
 pub(crate) async fn run(agent: &Agent, json: bool) -> Result<(), Failure> {
-    let Some(document) = follow::to_the_end(agent, Request::Apply, json).await? else {
-        return Ok(());
-    };
+    follow::to_a_release(agent, Request::Apply, json, describe).await
+}
+
+fn describe(document: &Document) -> String {
     match &document.state {
-        Phase::Armed { version } => text::print(&format!("rebooting into {version}")),
-        _ => text::print(&status::describe(&document)),
+        Phase::Armed { version } => format!("rebooting into {version}"),
+        _ => status::describe(document),
     }
 }

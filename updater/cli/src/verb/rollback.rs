@@ -9,9 +9,10 @@ use crate::{
 };
 
 pub(crate) async fn run(agent: &Agent, json: bool) -> Result<(), Failure> {
-    let Some(document) = follow::to_the_end(agent, Request::Rollback, json).await? else {
+    let document = follow::to_the_end(agent, Request::Rollback, json).await?;
+    if json {
         return Ok(());
-    };
+    }
     match &document.state {
         Phase::GoingBack { to, .. } => text::print(&format!("rebooting into {to}")),
         _ => text::print(&status::describe(&document)),

@@ -59,6 +59,10 @@ pub(crate) fn describe(document: &Document) -> String {
         let told = format!("{}: {}", refused.version, refused.reason);
         out += &field("Refused", &told);
     }
+    for unfit in &document.unfit {
+        let told = format!("{}: {}", unfit.version, unfit.reason);
+        out += &field("Unfit", &told);
+    }
     for record in document.history.iter().rev().take(RECORDS) {
         out += &past(record);
     }
@@ -189,6 +193,7 @@ mod tests {
             "decided":{"release":"2","at":1796139611999},
             "update":null,
             "refused":[{"version":"3","reason":"it was not healthy: units: failed: containerd.service"}],
+            "unfit":[{"version":"5","manifest":"7","reason":"it has no signature","who":"server"}],
             "history":[{"from":"1","to":"2","outcome":"committed","bytes_fetched":1048576,
                 "seconds":{"write":1.25,"arm":0.5},
                 "packages":[{"name":"linux","from":"6.1","to":"6.2"},{"name":"new","from":null,"to":"1"}]}]}"#;
@@ -201,6 +206,7 @@ Decision  2 runs already
 Boots     1 (good), 2 (good), 3 (not tried any more, after 3 tries), 4 (not
           tried any more)
 Refused   3: it was not healthy: units: failed: containerd.service
+Unfit     5: it has no signature
 Earlier   1 → 2, committed
   Fetched 1.00 MiB
   Took    write 1.2 s, arm 0.5 s

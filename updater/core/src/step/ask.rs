@@ -30,7 +30,7 @@ fn answer(state: &mut State, request: Request) -> Vec<Effect> {
     match request {
         Request::Automatic(goal) => automatic(state, goal),
         Request::Check => go(state, Goal::Check),
-        Request::Stage => go(state, Goal::Arm),
+        Request::Stage => stage(state),
         Request::Apply => apply(state),
         Request::Rollback => rollback(state),
         Request::Retry(goal) => retry(state, goal),
@@ -38,6 +38,11 @@ fn answer(state: &mut State, request: Request) -> Vec<Effect> {
 }
 
 fn automatic(state: &mut State, goal: Goal) -> Vec<Effect> {
+    let takes_another = state.decision.as_ref().is_some_and(|d| d.version.is_some());
+    if goal > Goal::Check && !takes_another {
+        // What the server may have mended keeps the machine from everything, so it is looked at again.
+        state.unfit.retain(|unfit| unfit.since.is_none());
+    }
     if state.applies && state.waits_since.is_some() {
         return go(state, Goal::Reboot);
     }
@@ -80,7 +85,18 @@ fn go(state: &mut State, goal: Goal) -> Vec<Effect> {
     check(state, goal)
 }
 
+/// Who asks for it by hand wants it tried again, whatever was found before.
+fn stage(state: &mut State) -> Vec<Effect> {
+    if !state.is_busy() {
+        state.unfit.clear();
+    }
+    go(state, Goal::Arm)
+}
+
 fn apply(state: &mut State) -> Vec<Effect> {
+    if !state.is_busy() {
+        state.unfit.clear();
+    }
     if let Some(update) = &mut state.update {
         update.reboots = 0;
     }
@@ -139,6 +155,7 @@ fn retry(state: &mut State, goal: Goal) -> Vec<Effect> {
         return go(state, goal);
     }
     state.refused.clear();
+    state.unfit.clear();
     state.damage = None;
     let mut effects = vec![Effect::Save];
     effects.extend(go(state, goal));

@@ -108,15 +108,21 @@ fn duration(milliseconds: u64) -> String {
 impl From<Outcome> for Decision {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Nothing { reason, verdicts } => Self {
+            Outcome::Nothing {
+                reason,
+                verdicts,
+                at_fault,
+            } => Self {
                 version: None,
                 reason,
                 verdicts,
+                at_fault,
             },
             Outcome::Offer(offer) => Self {
                 version: Some(offer.version),
                 reason: offer.reason,
                 verdicts: offer.verdicts,
+                at_fault: None,
             },
         }
     }
@@ -140,11 +146,14 @@ fn passed_over(state: &mut State, offer: &Offer, reason: String) -> Vec<Effect> 
         version: None,
         reason,
         verdicts: offer.verdicts.clone(),
+        at_fault: None,
     };
     nothing(state, decision)
 }
 
 fn offered(state: &mut State, offer: &Offer) -> Vec<Effect> {
+    // What was wrong with it was of another manifest, or long ago.
+    state.unfit.retain(|unfit| unfit.version != offer.version);
     if let Some(refused) = state.refusal(&offer.version) {
         let reason = format!(
             "{} is the newest release, but {}; waiting for a newer one or a retry",
@@ -156,11 +165,11 @@ fn offered(state: &mut State, offer: &Offer) -> Vec<Effect> {
         let reason = format!("{} is running", offer.version);
         return passed_over(state, offer, reason);
     }
-    state.decision = Some(Outcome::Offer(offer.clone()).into());
+    let decision = Outcome::Offer(offer.clone()).into();
     if state.machine.armed() == Some(&offer.version) {
-        state.phase = settle::rest(state);
-        return Vec::new();
+        return nothing(state, decision);
     }
+    state.decision = Some(decision);
     if state.goal == Goal::Check || state.machine.on_trial() {
         state.phase = Phase::Available {
             version: offer.version.clone(),

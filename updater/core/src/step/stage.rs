@@ -6,7 +6,7 @@ use crate::{
     effect::{Effect, Step},
     event::{Offer, Took},
     machine::{Entry, Tries},
-    record::{Cost, Update},
+    record::{Cost, Unfit, Update},
     state::{Failure, Goal, Phase, State, Who},
 };
 
@@ -70,6 +70,29 @@ pub(super) fn done(state: &mut State, step: Step, took: Took) -> Vec<Effect> {
     }
     advance(state, next);
     effects.push(Effect::Do(next, version));
+    effects
+}
+
+/// The release that is being staged is damaged. What there is instead is found by another check.
+pub(super) fn unfit(state: &mut State, unfit: Unfit) -> Vec<Effect> {
+    match &state.phase {
+        Phase::Staging { version, .. } | Phase::Staged { version, .. }
+            if *version == unfit.version => {}
+        _ => return Vec::new(),
+    }
+    // What was armed before stays so until another one is written over it.
+    state.update = state.machine.armed().map(|armed| Update {
+        from: state.machine.running.clone(),
+        to: armed.clone(),
+        armed: true,
+        reboots: 0,
+        rebooted_at: None,
+        cost: Cost::default(),
+    });
+    state.unfit.retain(|known| known.version != unfit.version);
+    state.unfit.push(unfit);
+    let mut effects = vec![Effect::Save];
+    effects.extend(ask::check(state, state.goal));
     effects
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::SignedDuration;
+use jiff::{Span, SpanRelativeTo};
 
 use super::{
     Automatic, Config, Error, Health, Strategy, Unreachable,
@@ -148,8 +148,7 @@ fn within(
     let Some((text, path)) = value else {
         return Ok(default);
     };
-    let parsed = text.parse::<SignedDuration>().ok();
-    let parsed = parsed.and_then(|d| Duration::try_from(d).ok());
+    let parsed = parse(text);
     let range = Duration::from_secs(*seconds.start())..=Duration::from_secs(*seconds.end());
     parsed
         .filter(|d| range.contains(d))
@@ -159,4 +158,11 @@ fn within(
             found: text.clone(),
             wanted,
         })
+}
+
+/// A day is 24 hours here, whatever a calendar makes of it; months and years have no length.
+fn parse(text: &str) -> Option<Duration> {
+    let span: Span = text.parse().ok()?;
+    let days = SpanRelativeTo::days_are_24_hours();
+    span.to_duration(days).ok()?.try_into().ok()
 }

@@ -51,23 +51,40 @@ pub(super) async fn check(
     let taken_back = armed.and_then(|armed| fit::taken_back(&channel, (&stand, now), armed));
     if let Some(obstacle) = taken_back {
         // It is disarmed, and another check finds what there is instead.
-        let (reason, verdicts) = (obstacle.reason.clone(), Vec::new());
-        return Ok((Outcome::Nothing { reason, verdicts }, Some(obstacle)));
+        let nothing = Outcome::Nothing {
+            reason: obstacle.reason.clone(),
+            verdicts: Vec::new(),
+            at_fault: None,
+        };
+        return Ok((nothing, Some(obstacle)));
     }
     let armed = armed.and_then(|armed| armed.as_str().parse().ok());
     let at = (&stand, now);
-    let chosen = fit::choose(&session.machine, &repository, &channel, at, armed.as_ref()).await?;
+    let here = (&*session.machine, &*state.unfit);
+    let chosen = fit::choose(here, &repository, &channel, at, armed.as_ref()).await?;
     let obstacle = fit::obstacle(&session.machine, &repository, &chosen, state).await?;
-    let (decision, manifest) = (chosen.decision, chosen.manifest);
     let told = |verdict: &Verdict| told(verdict, &state.refused);
+    let fault = chosen.fault(&stand.running);
+    let fault = fault.map(|(verdict, who)| (told(verdict), who));
+    let (decision, manifest) = (chosen.decision, chosen.manifest);
     let unclear = decision.unclear.iter().map(ToString::to_string);
     let verdicts = decision.verdicts.iter().map(told).chain(unclear).collect();
     let reason = decision
         .deciding()
         .map_or_else(|| decision.to_string(), told);
     let Some(manifest) = manifest else {
-        return Ok((Outcome::Nothing { reason, verdicts }, obstacle));
+        let (reason, at_fault) = match fault {
+            Some((reason, who)) => (reason, Some(who)),
+            None => (reason, None),
+        };
+        let nothing = Outcome::Nothing {
+            reason,
+            verdicts,
+            at_fault,
+        };
+        return Ok((nothing, obstacle));
     };
+    let digest = repository.manifest_digest(&manifest.version, ARCH);
     let offer = Offer {
         version: Version::new(manifest.version.as_str()),
         reason,
@@ -77,6 +94,8 @@ pub(super) async fn check(
     };
     session.found = Some(Found {
         repository: RwLock::new(repository),
+        // It was fetched by it.
+        digest: digest.unwrap_or_else(|| [0; 32].into()),
         manifest,
         channel: config.channel,
         stand,

@@ -10,6 +10,15 @@ use crate::{config, machine};
 /// What to do about a release that is signed and cannot be right.
 const WITHDRAW: &str = "; its publisher must withdraw it";
 
+/// Why a release is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damage {
+    /// What its publisher signed is wrong, or does not fit this machine: it stays so as long as its manifest is the same.
+    Signed,
+    /// No address has what its manifest says. The server may mend that.
+    Served,
+}
+
 /// Why an effect failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(
@@ -102,6 +111,13 @@ pub enum Error {
         "what the slot gives back is not what was written to it; replace the disk when this happens again"
     )]
     ReadBack { source: acl_host::Error },
+    #[error(
+        "the file system of release {version} does not have the root hash that the manifest says{WITHDRAW}"
+    )]
+    RefuseTree {
+        version: String,
+        source: acl_host::Error,
+    },
     #[error("cannot name the partitions of the slot; check the disk")]
     NameSlot { source: acl_host::Error },
     #[error(
@@ -136,6 +152,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// What is wrong with the release itself, so that another try would end the same way; none when the network, the disk
+    /// or the machine failed.
+    pub(super) fn damage(&self) -> Option<Damage> {
+        match self {
+            Self::RefuseUki { .. }
+            | Self::ParseSignature { .. }
+            | Self::RefuseSignature { .. }
+            | Self::RefuseTree { .. }
+            | Self::SlotTooSmall { .. } => Some(Damage::Signed),
+            Self::FetchRelease { source } if source.is_lacking() => Some(Damage::Served),
+            _ => None,
+        }
+    }
+
     /// Who must act.
     #[must_use]
     pub fn who(&self) -> Who {
@@ -157,6 +187,7 @@ impl Error {
             Self::RefuseUki { .. }
             | Self::ParseSignature { .. }
             | Self::RefuseSignature { .. }
+            | Self::RefuseTree { .. }
             | Self::NoLongerOffered { .. }
             | Self::Replaced { .. } => Who::Server,
             Self::FitEntry { source }
@@ -184,5 +215,68 @@ pub(crate) fn in_core(who: Who) -> state::Who {
         Who::Environment => state::Who::Environment,
         Who::Server => state::Who::Server,
         Who::Bug => state::Who::Bug,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_server(status: u16) -> acl_release::Error {
+        acl_release::Error::Status {
+            url: Box::new("http://host/".parse().unwrap()),
+            status: status.try_into().unwrap(),
+            wait: std::time::Duration::ZERO,
+        }
+    }
+
+    fn everywhere(failures: [u16; 2]) -> acl_release::Error {
+        acl_release::Error::Everywhere {
+            failures: failures.map(of_server).into(),
+        }
+    }
+
+    /// Only what every address has wrong is the release's: what may pass, at one of them, is not.
+    #[test]
+    fn what_is_the_releases_own() {
+        let fetch = |source| Error::FetchRelease { source };
+        let table = [
+            (fetch(of_server(404)), Some(Damage::Served)),
+            (fetch(of_server(503)), None),
+            (fetch(everywhere([404, 404])), Some(Damage::Served)),
+            (fetch(everywhere([404, 503])), None),
+            (fetch(everywhere([503, 404])), None),
+            (
+                Error::ReadRepository {
+                    source: of_server(404),
+                },
+                None,
+            ),
+            (
+                Error::RefuseUki {
+                    version: "2".into(),
+                    problem: "it is no PE image".into(),
+                },
+                Some(Damage::Signed),
+            ),
+            (
+                Error::LowMemory {
+                    available: 0,
+                    needed: 1,
+                },
+                None,
+            ),
+            (
+                Error::NoLongerOffered {
+                    version: Version::new("2"),
+                    reason: "it is paused by its publisher".into(),
+                },
+                None,
+            ),
+            (Error::NothingFound, None),
+        ];
+        for (error, expected) in table {
+            assert_eq!(error.damage(), expected, "{error}");
+        }
     }
 }

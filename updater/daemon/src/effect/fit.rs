@@ -1,11 +1,11 @@
 //! Chooses the newest release that fits this machine. What is wrong with one release is told of that one, and does not
 //! keep the machine from the others.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use acl_release::{
     channel::Channel,
-    choose::{self, Decision, Stand},
+    choose::{self, Decision, Reason, Stand, Verdict},
     manifest::{Manifest, Part},
     repository::read::Repository,
     version::Version,
@@ -13,7 +13,8 @@ use acl_release::{
 use acl_updater_core::{
     bounds,
     event::Obstacle,
-    state::{Goal, State},
+    record,
+    state::{Goal, State, Who},
 };
 use jiff::Timestamp;
 use tracing::warn;
@@ -24,6 +25,9 @@ use crate::machine::Machine;
 /// Manifests that one check fetches of releases that then do not fit. A release that the repository does not have costs
 /// nothing, and does not count.
 const LOOKED_AT: usize = 32;
+
+/// How long a release that the server may have mended is passed over for another one.
+const MENDED: Duration = Duration::from_secs(6 * 3600);
 
 /// No part of a release is larger, in bytes.
 const LARGEST: u64 = 1 << 40;
@@ -37,6 +41,8 @@ pub(super) struct Chosen {
     pub(super) decision: Decision,
     /// Of the release to take.
     pub(super) manifest: Option<Manifest>,
+    /// Who must act about the releases that do not fit, where that is not the server.
+    others: BTreeMap<Version, Who>,
 }
 
 impl Chosen {
@@ -47,22 +53,38 @@ impl Chosen {
             .as_ref()
             .is_some_and(|take| take != version)
     }
+
+    /// The newest release of those newer than the `running` one that something is wrong with, as its place among the
+    /// verdicts; and who must act. None when a release is taken.
+    pub(super) fn fault(&self, running: &Version) -> Option<(&Verdict, Who)> {
+        let verdicts = self.decision.verdicts.iter();
+        let mut wrong = verdicts.filter(|verdict| {
+            matches!(verdict.reason, Reason::Unfit(_)) && verdict.version > *running
+        });
+        let newest = wrong.next().filter(|_| self.manifest.is_none())?;
+        let who = self.others.get(&newest.version).copied();
+        Some((newest, who.unwrap_or(Who::Server)))
+    }
 }
 
-/// The newest release that may be taken and whose manifest fits.
+/// The newest release that may be taken, whose manifest fits, and that is not `known` to be damaged.
 pub(super) async fn choose(
-    machine: &Machine,
+    (machine, known): (&Machine, &[record::Unfit]),
     repository: &Repository,
     channel: &Channel,
     (stand, now): (&Stand, Timestamp),
     armed: Option<&Version>,
 ) -> Result<Chosen, Error> {
     let (mut unfit, mut looked_at) = (BTreeMap::new(), 0);
+    let mut others = BTreeMap::new();
     loop {
         let decision = choose::choose_but(stand, channel, now, &unfit);
         let Some(version) = decision.take.clone() else {
-            let manifest = None;
-            return Ok(Chosen { decision, manifest });
+            return Ok(Chosen {
+                decision,
+                manifest: None,
+                others,
+            });
         };
         // The armed release is looked at whatever the others are.
         if looked_at == LOOKED_AT && armed != Some(&version) {
@@ -74,6 +96,15 @@ pub(super) async fn choose(
             unfit.extend(rest);
             continue;
         }
+        let known = known.iter().find(|unfit| {
+            let is_it = unfit.version.as_str() == version.as_str();
+            is_it && armed != Some(&version) && holds(unfit, repository, now)
+        });
+        if let Some(known) = known {
+            others.insert(version.clone(), known.who);
+            unfit.insert(version, known.reason.clone());
+            continue;
+        }
         // A server without keys must not have the armed release disarmed.
         let passed_over: PassedOver = match armed == Some(&version) {
             true => acl_release::Error::is_publishers,
@@ -81,8 +112,11 @@ pub(super) async fn choose(
         };
         match fitting(machine, repository, &version, passed_over).await? {
             Ok(manifest) => {
-                let manifest = Some(manifest);
-                return Ok(Chosen { decision, manifest });
+                return Ok(Chosen {
+                    decision,
+                    manifest: Some(manifest),
+                    others,
+                });
             }
             Err(Unfit { why, fetched }) => {
                 looked_at += usize::from(fetched);
@@ -90,6 +124,21 @@ pub(super) async fn choose(
             }
         }
     }
+}
+
+/// Whether what was found about a release still holds: its manifest is the same, and the server had no time to mend it.
+fn holds(unfit: &record::Unfit, repository: &Repository, now: Timestamp) -> bool {
+    let version = unfit.version.as_str().parse().ok();
+    let digest = version.and_then(|version| repository.manifest_digest(&version, ARCH));
+    let is_same = digest.is_some_and(|digest| digest.to_string() == unfit.manifest);
+    is_same && unfit.since.is_none_or(|since| is_recent(since, now))
+}
+
+/// Whether `since`, in milliseconds since 1970, is less than [`MENDED`] ago. A time to come is not: the clock was wrong.
+fn is_recent(since: u64, now: Timestamp) -> bool {
+    let now = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    let age = now.checked_sub(since).map(Duration::from_millis);
+    age.is_some_and(|age| age < MENDED)
 }
 
 /// Why the armed release must not be booted, when the channel alone says it: that holds whatever else cannot be fetched.
@@ -241,7 +290,22 @@ fn same_but_for_case<'v>(
 
 #[cfg(test)]
 mod tests {
-    use super::same_but_for_case;
+    use super::*;
+
+    #[test]
+    fn what_the_server_may_mend_is_passed_over_for_six_hours() {
+        let now = Timestamp::from_millisecond(30_000_000).unwrap();
+        for (since, expected) in [
+            (30_000_000, true),
+            (30_000_001, false),
+            (30_000_000 - 6 * 3_600_000 + 1, true),
+            (30_000_000 - 6 * 3_600_000, false),
+            (0, false),
+            (u64::MAX, false),
+        ] {
+            assert_eq!(is_recent(since, now), expected, "{since}");
+        }
+    }
 
     #[test]
     fn versions_that_differ_in_more_than_case_may_stand_beside_each_other() {

@@ -1,9 +1,19 @@
 //! Reads the slot back from the device and compares it with the root hash that the manifest promises.
 
-use acl_host::{signature::VeritySignature, verity};
+use std::io;
+
+use acl_host::{
+    disk::Region,
+    signature::VeritySignature,
+    verity::{self, ReadAt},
+};
+use acl_release::{
+    digest::Digester,
+    manifest::{Artifact, Artifacts},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, cancellable::Cancellable, prepare};
+use super::{Error, cancellable::Cancellable, kernel::PIECE, prepare};
 use crate::{machine::OtherSlot, session::Session};
 
 /// Longer than any signature document; the partition is padded.
@@ -16,9 +26,43 @@ pub(super) async fn read_back(session: &Session) -> Result<(), Error> {
     // The data was read back as it was written, and had this root; then the tree alone is left to be read.
     let proven = session.proven == Some(expected);
     let cancel = session.cancel.clone();
-    tokio::task::spawn_blocking(move || compare(&slot, expected, proven, &cancel))
+    let artifacts = found.manifest.artifacts.clone();
+    let compared = tokio::task::spawn_blocking(move || {
+        compare(&slot, expected, proven, &cancel)
+            .map_err(|source| (source, is_as_published(&slot, &artifacts, &cancel)))
+    });
+    compared
         .await?
-        .map_err(|source| Error::ReadBack { source })
+        .map_err(|(source, is_as_published)| match is_as_published {
+            true => Error::RefuseTree {
+                version: found.manifest.version.to_string(),
+                source,
+            },
+            false => Error::ReadBack { source },
+        })
+}
+
+/// Whether the disk gave back every byte as the manifest says: then the disk is not at fault.
+fn is_as_published(slot: &OtherSlot, artifacts: &Artifacts, cancel: &CancellationToken) -> bool {
+    let has = |region: &Region, artifact: &Artifact| {
+        let read = Cancellable::new(region.clone().first(artifact.size), cancel);
+        holds(&read, artifact).unwrap_or(false)
+    };
+    has(&slot.usr, &artifacts.usr) && has(&slot.verity, &artifacts.verity)
+}
+
+fn holds(read: &impl ReadAt, artifact: &Artifact) -> io::Result<bool> {
+    let mut digester = Digester::default();
+    let mut buffer = vec![0; PIECE];
+    let mut at = 0;
+    while at < artifact.size {
+        let length = usize::try_from(artifact.size - at).unwrap_or(PIECE);
+        let piece = &mut buffer[..length.min(PIECE)];
+        read.read_exact_at(piece, at)?;
+        digester.update(piece);
+        at += piece.len() as u64;
+    }
+    Ok(digester.finish() == artifact.sha256)
 }
 
 fn compare(
