@@ -107,6 +107,7 @@ async fn download(dir: &TempDir) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, a line a case")]
 fn exit_codes_and_messages() {
     let dir = TempDir::new().unwrap();
     std::fs::create_dir_all(dir.path().join("checkout/.git")).unwrap();

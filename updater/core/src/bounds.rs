@@ -284,8 +284,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_state_stays_small_whatever_came_in() {
+    /// A state of which everything is longer than it may be.
+    fn overfull() -> State {
         // Nothing takes more room in JSON.
         let long = || "\\".repeat(10_000);
         let name = || "\\".repeat(NAME + 1);
@@ -311,7 +311,7 @@ mod tests {
             who: Who::Server,
             since: None,
         };
-        let mut state = State {
+        State {
             phase: Phase::RolledBack {
                 from: Version::new("1"),
                 to: Version::new("2"),
@@ -341,7 +341,12 @@ mod tests {
             damage: Some(long()),
             unfit: (0..100).map(unfit).collect(),
             ..State::default()
-        };
+        }
+    }
+
+    #[test]
+    fn a_state_stays_small_whatever_came_in() {
+        let mut state = overfull();
         state.bound();
         assert_eq!(state.history.len(), HISTORY);
         assert_eq!(state.history[0].to.as_str(), "68");

@@ -257,23 +257,32 @@ mod tests {
 
     /// Both ends of each range as the book writes them, what it takes for an example, and what lies right beside the ends.
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table, a line a case")]
     fn durations_as_the_book_writes_them() {
         type Key = fn(&Config) -> Duration;
-        let minute = 60;
-        let (hour, day) = (60 * minute, 24 * 60 * minute);
-        let table: [(&str, &str, Key, &[(&str, u64)], &[&str]); 5] = [
+        type Row = (
+            &'static str,
+            &'static str,
+            Key,
+            &'static [(&'static str, u64)],
+            &'static [&'static str],
+        );
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        const DAY: u64 = 24 * HOUR;
+        let table: [Row; 5] = [
             (
                 "check_interval = {}",
                 "check_interval",
                 |config| config.check_interval,
                 &[
                     ("10s", 10),
-                    ("45m", 45 * minute),
-                    ("1d", day),
-                    ("6d 23h", 7 * day - hour),
-                    ("7d", 7 * day),
-                    ("1w", 7 * day),
-                    ("168h", 7 * day),
+                    ("45m", 45 * MINUTE),
+                    ("1d", DAY),
+                    ("6d 23h", 7 * DAY - HOUR),
+                    ("7d", 7 * DAY),
+                    ("1w", 7 * DAY),
+                    ("168h", 7 * DAY),
                 ],
                 &[
                     "9s", "9.999s", "7d 1s", "8d", "-45m", "1mo", "1y", "45", "", "7 dogs",
@@ -283,7 +292,7 @@ mod tests {
                 "time_sync_wait = {}",
                 "time_sync_wait",
                 |config| config.time_sync_wait,
-                &[("0s", 0), ("1m", minute), ("1h", hour)],
+                &[("0s", 0), ("1m", MINUTE), ("1h", HOUR)],
                 &["-1s", "1h 1s", "1d"],
             ),
             (
@@ -291,11 +300,11 @@ mod tests {
                 "reboot.wait_limit",
                 |config| config.wait_limit,
                 &[
-                    ("1m", minute),
-                    ("24h", day),
-                    ("7d", 7 * day),
-                    ("30d", 30 * day),
-                    ("720h", 30 * day),
+                    ("1m", MINUTE),
+                    ("24h", DAY),
+                    ("7d", 7 * DAY),
+                    ("30d", 30 * DAY),
+                    ("720h", 30 * DAY),
                 ],
                 &["59s", "30d 1s", "721h", "31d"],
             ),
@@ -303,14 +312,14 @@ mod tests {
                 "[health]\ncheck_timeout = {}",
                 "health.check_timeout",
                 |config| config.health.check_timeout,
-                &[("1s", 1), ("30s", 30), ("4m", 4 * minute)],
+                &[("1s", 1), ("30s", 30), ("4m", 4 * MINUTE)],
                 &["0s", "0.9s", "4m 1s"],
             ),
             (
                 "[health]\nruntime_timeout = {}",
                 "health.runtime_timeout",
                 |config| config.health.runtime_timeout,
-                &[("1s", 1), ("60s", 60), ("4m", 4 * minute)],
+                &[("1s", 1), ("60s", 60), ("4m", 4 * MINUTE)],
                 &["0s", "241s"],
             ),
         ];

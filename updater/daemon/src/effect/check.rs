@@ -12,7 +12,7 @@ use acl_updater_core::{
     event::{Obstacle, Offer, Outcome, Unreachable, Unread},
     machine::Facts,
     record::Refused,
-    state::State,
+    state::{State, Who},
 };
 use tokio::sync::RwLock;
 
@@ -51,11 +51,7 @@ pub(super) async fn check(
     let taken_back = armed.and_then(|armed| fit::taken_back(&channel, (&stand, now), armed));
     if let Some(obstacle) = taken_back {
         // It is disarmed, and another check finds what there is instead.
-        let nothing = Outcome::Nothing {
-            reason: obstacle.reason.clone(),
-            verdicts: Vec::new(),
-            at_fault: None,
-        };
+        let nothing = nothing((obstacle.reason.clone(), None), Vec::new());
         return Ok((nothing, Some(obstacle)));
     }
     let armed = armed.and_then(|armed| armed.as_str().parse().ok());
@@ -73,16 +69,8 @@ pub(super) async fn check(
         .deciding()
         .map_or_else(|| decision.to_string(), told);
     let Some(manifest) = manifest else {
-        let (reason, at_fault) = match fault {
-            Some((reason, who)) => (reason, Some(who)),
-            None => (reason, None),
-        };
-        let nothing = Outcome::Nothing {
-            reason,
-            verdicts,
-            at_fault,
-        };
-        return Ok((nothing, obstacle));
+        let why = fault.map_or((reason, None), |(reason, who)| (reason, Some(who)));
+        return Ok((nothing(why, verdicts), obstacle));
     };
     let digest = repository.manifest_digest(&manifest.version, ARCH);
     let offer = Offer {
@@ -103,6 +91,14 @@ pub(super) async fn check(
         check_interval: config.check_interval,
     });
     Ok((Outcome::Offer(offer), obstacle))
+}
+
+fn nothing((reason, at_fault): (String, Option<Who>), verdicts: Vec<String>) -> Outcome {
+    Outcome::Nothing {
+        reason,
+        verdicts,
+        at_fault,
+    }
 }
 
 /// What the operator wants done about a reboot after `error`, with which a check ended.
