@@ -140,17 +140,13 @@ mod tests {
         ] {
             assert_eq!(duration(text), Ok(expected), "{text}");
         }
-        for text in ["", "90", "1d", "soon"] {
-            let told = "write a duration such as 90s, 5m or 1h30m".to_owned();
-            assert_eq!(duration(text), Err(told), "{text}");
-        }
         for text in ["1", "t", "T", "true", "TRUE", "True"] {
             assert_eq!(truth(text), Ok(true), "{text}");
         }
         for text in ["0", "f", "F", "false", "FALSE", "False"] {
             assert_eq!(truth(text), Ok(false), "{text}");
         }
-        for text in ["", "5", "m", "7d", "5 parsecs", "-"] {
+        for text in ["", "90", "m", "7d", "soon", "5 parsecs", "-"] {
             assert_eq!(duration(text), Err(NO_DURATION.to_owned()), "{text}");
         }
         assert_eq!(truth("yes"), Err("it is true or false".to_owned()));
