@@ -38,7 +38,7 @@ pub(crate) fn write_build(dir: &Path, version: &str) -> RootHash {
         &format!("{stem}.usr.verity-sig.json"),
         signature.to_json().as_bytes(),
     );
-    put(&format!("{stem}.efi"), &uki(version, &tree.root));
+    put(&format!("{stem}.efi"), &uki(version, &signature));
     put(
         &format!("{stem}.json"),
         format!(
@@ -63,8 +63,12 @@ pub(crate) fn packages(version: &str) -> String {
 }
 
 /// A signed PE image with the sections of a unified kernel image that matter here.
-pub(crate) fn uki(version: &str, root: &RootHash) -> Vec<u8> {
-    let cmdline = format!("quiet usrhash={root} panic=3\0");
+pub(crate) fn uki(version: &str, signature: &VeritySignature) -> Vec<u8> {
+    let cmdline = format!(
+        "quiet usrhash={} systemd.verity_usr_options=root-hash-signature=base64:{} panic=3\0",
+        signature.root_hash,
+        signature.signature_base64()
+    );
     signed(&[
         (b".cmdline", cmdline.as_bytes()),
         (b".initrd\0", &initrd(version)),
