@@ -28,8 +28,15 @@ pub(super) async fn read_back(session: &Session) -> Result<(), Error> {
     let cancel = session.cancel.clone();
     let artifacts = found.manifest.artifacts.clone();
     let compared = tokio::task::spawn_blocking(move || {
-        compare(&slot, expected, proven, &cancel)
-            .map_err(|source| (source, is_as_published(&slot, &artifacts, &cancel)))
+        compare(&slot, expected, proven, &cancel).map_err(|source| {
+            // A read that failed says nothing about the release, even when the next one gives what was published.
+            let differs = matches!(
+                source,
+                acl_host::Error::VerityMismatch { .. } | acl_host::Error::RootHashMismatch { .. }
+            );
+            let as_published = differs && is_as_published(&slot, &artifacts, &cancel);
+            (source, as_published)
+        })
     });
     compared
         .await?
