@@ -30,8 +30,9 @@ const WITH_PACKAGES: usize = 2;
 pub const STATE: usize = 2 << 20;
 /// Releases that are refused.
 const REFUSED: usize = 64;
-/// Releases that are known to be damaged, the newest found; a check looks at fewer.
-const UNFIT: usize = 16;
+/// Releases that are known to be damaged. When there are more, none is forgotten for another one, which would be tried
+/// again at once, and so on for ever: the update fails, and the next check comes after a pause.
+pub(crate) const UNFIT: usize = 32;
 
 /// `text` on one line of at most `limit` bytes, with what a terminal would not show as itself made visible
 /// (`\u{1b}`): control characters, and those that change the direction of a line.
@@ -359,7 +360,7 @@ mod tests {
         assert_eq!(packages[30..], [PACKAGES; 2]);
         assert_eq!(state.refused.len(), REFUSED);
         assert_eq!(state.unfit.len(), UNFIT);
-        assert_eq!(state.unfit[0].version.as_str(), "84");
+        assert_eq!(state.unfit[0].version.as_str(), "68");
         let decision = state.decision.clone().expect("a decision");
         assert_eq!(decision.verdicts.len(), VERDICTS);
         assert_eq!(decision.verdicts[VERDICTS - 1], "937 more are not told");

@@ -219,6 +219,34 @@ fn what_is_found_twice_is_kept_once() {
     }
 }
 
+/// Else the oldest verdict would be forgotten, its release be tried again, and so on without a pause.
+#[test]
+fn after_many_damaged_releases_the_agent_comes_to_rest() {
+    let mut state = staging(Request::Stage, &alone());
+    let mut number = 3;
+    loop {
+        let (next, effects) = step(state, Event::Unfit(unfit(number, None)));
+        state = next;
+        if effects != [Effect::Save, Effect::Check] {
+            assert_eq!(effects, [Effect::Save]);
+            break;
+        }
+        number += 1;
+        assert!(number < 100, "it goes on and on");
+        state = step(state, offer(number)).0;
+    }
+    let failure = Failure::new(Who::Server, unfit(number, None).reason);
+    assert_eq!(state.phase, Phase::Failed(failure));
+    // None was forgotten.
+    let known: Vec<_> = state
+        .unfit
+        .iter()
+        .map(|unfit| unfit.version.clone())
+        .collect();
+    assert_eq!(known, (3..number).map(version).collect::<Vec<_>>());
+    assert_eq!(known.len(), 32);
+}
+
 #[test]
 fn nothing_to_take_because_of_a_damaged_release_is_a_failure() {
     let state = asked(known(true), Request::Check);

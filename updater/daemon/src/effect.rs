@@ -152,7 +152,7 @@ fn unfit(session: &Session, error: &Error, failure: &Failure) -> Option<Unfit> {
         manifest: found.digest.to_string(),
         reason: failure.reason.clone(),
         who: failure.who,
-        since: (damage == error::Damage::Served).then_some(now),
+        since: (damage == error::Damage::Passing).then_some(now),
     })
 }
 

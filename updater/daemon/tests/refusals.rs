@@ -26,8 +26,8 @@ fn untouched(node: &Node, more: &[&str], code: i32) -> String {
 }
 
 /// Run once; why release 2, the only one, is passed over. As [`refused`].
-fn passed_over(node: &Node, code: i32) -> String {
-    let state = state_untouched(node, &[], code);
+fn passed_over(node: &Node, more: &[&str], code: i32) -> String {
+    let state = state_untouched(node, more, code);
     assert_eq!(state["state"]["name"], "idle", "{state}");
     assert_eq!(state["update"], json!(null), "{state}");
     assert_eq!(state["unfit"][0]["version"], "2", "{state}");
@@ -54,7 +54,7 @@ fn a_full_esp() {
     let site = Site::new();
     site.publish("2");
     let node = Node::new(&site);
-    let told = refused(&node, &["--esp-size", "400000"], 4);
+    let told = passed_over(&node, &["--esp-size", "400000"], 4);
     assert!(
         told.starts_with("the boot entry of the release does not fit: the EFI system partition at"),
         "{told}"
@@ -94,7 +94,7 @@ fn a_kernel_image_that_boots_another_release() {
         let node = Node::new(&site);
         // What the first try has kept is no better when it is tried again, and it is not until then.
         for forgotten in [true, false, true] {
-            let told = passed_over(&node, 5);
+            let told = passed_over(&node, &[], 5);
             assert!(told.contains("it boots the root hash "), "{told}");
             assert!(told.ends_with("; its publisher must withdraw it"), "{told}");
             if forgotten {
@@ -133,7 +133,7 @@ fn a_slot_too_small() {
     table[4].ending_lba -= 3000;
     table.write_into(&mut disk).unwrap();
     drop(disk);
-    let told = passed_over(&node, 4);
+    let told = passed_over(&node, &[], 4);
     assert!(
         told.starts_with(
             "the usr of release 2 has 1572864 bytes and partition 4 of the slot has 561152"

@@ -126,6 +126,22 @@ fn a_release_that_does_not_fit_into_the_slot() {
 }
 
 #[test]
+fn a_release_whose_kernel_image_does_not_fit_into_the_esp() {
+    let (site, node) = two();
+    site.forge_manifest("3", |manifest| {
+        manifest["artifacts"]["uki"]["size"] = json!(1_u64 << 30);
+    });
+    let ran = node.once_with(&["--esp-size", "4000000"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.log);
+    assert_eq!(node.entries(), ["acl_1.efi", "acl_2+3.efi"]);
+    let state = node.state();
+    assert_eq!(state["unfit"][0]["who"], "environment");
+    let told = state["decision"]["verdicts"][0].as_str().unwrap();
+    let expected = "3 is passed over: the boot entry of the release does not fit: ";
+    assert!(told.starts_with(expected), "{told}");
+}
+
+#[test]
 fn another_manifest_has_it_tried_again() {
     let (site, node) = two();
     let right = serde_json::to_value(site.manifest("3").artifacts).unwrap();
@@ -153,13 +169,15 @@ fn a_part_that_the_server_has_damaged() {
         let now = SystemClock.now().as_millisecond();
         assert!((now - 3_600_000..=now).contains(&since), "{since}, {now}");
         assert!(!tries_three(&two_is_armed(&node, verdict)), "{part}");
+        // What is armed is not given up for another try, however long it waits for its reboot.
         let long_ago = since - 6 * 3_600_000;
         node.change_state(|state| state["unfit"][0]["since"] = json!(long_ago));
-        assert!(tries_three(&two_is_armed(&node, verdict)), "{part}");
+        assert!(!tries_three(&two_is_armed(&node, verdict)), "{part}");
+        assert_eq!(node.boot(&site), "2");
+        node.bless();
         flip(&pack(&site, part));
-        node.change_state(|state| state["unfit"][0]["since"] = json!(long_ago));
         let ran = node.once();
-        assert_eq!(node.entries(), ["acl_1.efi", "acl_3+3.efi"], "{}", ran.log);
+        assert_eq!(node.entries(), ["acl_2.efi", "acl_3+3.efi"], "{}", ran.log);
     }
 }
 
@@ -233,7 +251,8 @@ fn a_mirror_that_has_it_whole_is_asked_first() {
 #[test]
 fn what_the_machine_lacks_is_no_verdict() {
     let (_site, node) = two();
-    let ran = node.once_with(&["--esp-size", "400000"]);
+    node.put("var/lib/acl/updater/staging", b"no directory");
+    let ran = node.once();
     assert_eq!(ran.code, Some(4), "{}", ran.log);
     let state: Value = node.state();
     assert_eq!(state["state"]["name"], "failed");

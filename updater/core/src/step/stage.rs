@@ -3,6 +3,7 @@
 use super::{ask, settle};
 use crate::{
     Version,
+    bounds::UNFIT,
     effect::{Effect, Step},
     event::{Offer, Took},
     machine::{Entry, Tries},
@@ -73,7 +74,8 @@ pub(super) fn done(state: &mut State, step: Step, took: Took) -> Vec<Effect> {
     effects
 }
 
-/// The release that is being staged is damaged. What there is instead is found by another check.
+/// The release that is being staged is damaged. What there is instead is found by another check at once, unless that many
+/// are damaged that no more are remembered.
 pub(super) fn unfit(state: &mut State, unfit: Unfit) -> Vec<Effect> {
     match &state.phase {
         Phase::Staging { version, .. } | Phase::Staged { version, .. }
@@ -90,6 +92,9 @@ pub(super) fn unfit(state: &mut State, unfit: Unfit) -> Vec<Effect> {
         cost: Cost::default(),
     });
     state.unfit.retain(|known| known.version != unfit.version);
+    if state.unfit.len() >= UNFIT {
+        return super::failed(state, Failure::new(unfit.who, unfit.reason));
+    }
     state.unfit.push(unfit);
     let mut effects = vec![Effect::Save];
     effects.extend(ask::check(state, state.goal));

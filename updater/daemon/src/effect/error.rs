@@ -15,8 +15,9 @@ const WITHDRAW: &str = "; its publisher must withdraw it";
 pub(super) enum Damage {
     /// What its publisher signed is wrong, or does not fit this machine: it stays so as long as its manifest is the same.
     Signed,
-    /// No address has what its manifest says. The server may mend that.
-    Served,
+    /// No address has what its manifest says, or the EFI system partition has no room for its kernel image. That may be
+    /// mended without another manifest.
+    Passing,
 }
 
 /// Why an effect failed.
@@ -161,7 +162,10 @@ impl Error {
             | Self::RefuseSignature { .. }
             | Self::RefuseTree { .. }
             | Self::SlotTooSmall { .. } => Some(Damage::Signed),
-            Self::FetchRelease { source } if source.is_lacking() => Some(Damage::Served),
+            Self::FitEntry {
+                source: acl_host::Error::EspFull { .. },
+            } => Some(Damage::Passing),
+            Self::FetchRelease { source } if source.is_lacking() => Some(Damage::Passing),
             _ => None,
         }
     }
@@ -241,9 +245,9 @@ mod tests {
     fn what_is_the_releases_own() {
         let fetch = |source| Error::FetchRelease { source };
         let table = [
-            (fetch(of_server(404)), Some(Damage::Served)),
+            (fetch(of_server(404)), Some(Damage::Passing)),
             (fetch(of_server(503)), None),
-            (fetch(everywhere([404, 404])), Some(Damage::Served)),
+            (fetch(everywhere([404, 404])), Some(Damage::Passing)),
             (fetch(everywhere([404, 503])), None),
             (fetch(everywhere([503, 404])), None),
             (

@@ -87,7 +87,7 @@ pub(super) async fn choose(
             });
         };
         // The armed release is looked at whatever the others are.
-        if looked_at == LOOKED_AT && armed != Some(&version) {
+        if looked_at >= LOOKED_AT && armed != Some(&version) {
             let why = format!("{LOOKED_AT} newer ones do not fit either");
             let rest = channel.releases.iter().map(|offer| &offer.version);
             let rest =
@@ -98,7 +98,7 @@ pub(super) async fn choose(
         }
         let known = known.iter().find(|unfit| {
             let is_it = unfit.version.as_str() == version.as_str();
-            is_it && armed != Some(&version) && holds(unfit, repository, now)
+            is_it && armed != Some(&version) && holds(unfit, repository, (armed.is_some(), now))
         });
         if let Some(known) = known {
             others.insert(version.clone(), known.who);
@@ -127,18 +127,26 @@ pub(super) async fn choose(
 }
 
 /// Whether what was found about a release still holds: its manifest is the same, and the server had no time to mend it.
-fn holds(unfit: &record::Unfit, repository: &Repository, now: Timestamp) -> bool {
+fn holds(
+    unfit: &record::Unfit,
+    repository: &Repository,
+    (is_armed, now): (bool, Timestamp),
+) -> bool {
     let version = unfit.version.as_str().parse().ok();
     let digest = version.and_then(|version| repository.manifest_digest(&version, ARCH));
     let is_same = digest.is_some_and(|digest| digest.to_string() == unfit.manifest);
-    is_same && unfit.since.is_none_or(|since| is_recent(since, now))
+    is_same
+        && unfit
+            .since
+            .is_none_or(|since| stays(since, (is_armed, now)))
 }
 
-/// Whether `since`, in milliseconds since 1970, is less than [`MENDED`] ago. A time to come is not: the clock was wrong.
-fn is_recent(since: u64, now: Timestamp) -> bool {
+/// Whether what was found at `since`, in milliseconds since 1970, is less than [`MENDED`] ago. A time to come is not: the
+/// clock was wrong. While another release is armed, its slot and its entry are not given up for another try.
+fn stays(since: u64, (is_armed, now): (bool, Timestamp)) -> bool {
     let now = u64::try_from(now.as_millisecond()).unwrap_or_default();
     let age = now.checked_sub(since).map(Duration::from_millis);
-    age.is_some_and(|age| age < MENDED)
+    is_armed || age.is_some_and(|age| age < MENDED)
 }
 
 /// Why the armed release must not be booted, when the channel alone says it: that holds whatever else cannot be fetched.
@@ -303,7 +311,8 @@ mod tests {
             (0, false),
             (u64::MAX, false),
         ] {
-            assert_eq!(is_recent(since, now), expected, "{since}");
+            assert_eq!(stays(since, (false, now)), expected, "{since}");
+            assert!(stays(since, (true, now)), "{since}");
         }
     }
 

@@ -28,19 +28,17 @@ pub(super) async fn read_back(session: &Session) -> Result<(), Error> {
     let cancel = session.cancel.clone();
     let artifacts = found.manifest.artifacts.clone();
     let compared = tokio::task::spawn_blocking(move || {
-        compare(&slot, expected, proven, &cancel).map_err(|source| {
-            // A read that failed says nothing about the release, even when the next one gives what was published.
-            let differs = matches!(
-                source,
-                acl_host::Error::VerityMismatch { .. } | acl_host::Error::RootHashMismatch { .. }
-            );
-            let as_published = differs && is_as_published(&slot, &artifacts, &cancel);
-            (source, as_published)
-        })
+        tree(&slot, expected, proven, &cancel).map_err(|source| {
+            let is_releases =
+                !proven && is_wrong_as_published(&slot, expected, &artifacts, &cancel);
+            (source, is_releases)
+        })?;
+        // The document had this root hash when it was fetched.
+        signature(&slot, expected).map_err(|source| (source, false))
     });
     compared
         .await?
-        .map_err(|(source, is_as_published)| match is_as_published {
+        .map_err(|(source, is_releases)| match is_releases {
             true => Error::RefuseTree {
                 version: found.manifest.version.to_string(),
                 source,
@@ -49,7 +47,22 @@ pub(super) async fn read_back(session: &Session) -> Result<(), Error> {
         })
 }
 
-/// Whether the disk gave back every byte as the manifest says: then the disk is not at fault.
+/// Whether the disk gives back every byte as the manifest says, and the tree differs again: then the release is wrong. A
+/// read that fails, or gives something else the next time, says nothing about the release.
+fn is_wrong_as_published(
+    slot: &OtherSlot,
+    expected: verity::RootHash,
+    artifacts: &Artifacts,
+    cancel: &CancellationToken,
+) -> bool {
+    let is_wrong = || match tree(slot, expected, false, cancel) {
+        Ok(()) | Err(acl_host::Error::ReadVerity { .. }) => false,
+        Err(_) => true,
+    };
+    is_as_published(slot, artifacts, cancel) && is_wrong()
+}
+
+/// Whether the disk gives back every byte as the manifest says.
 fn is_as_published(slot: &OtherSlot, artifacts: &Artifacts, cancel: &CancellationToken) -> bool {
     let has = |region: &Region, artifact: &Artifact| {
         let read = Cancellable::new(region.clone().first(artifact.size), cancel);
@@ -72,18 +85,20 @@ fn holds(read: &impl ReadAt, artifact: &Artifact) -> io::Result<bool> {
     Ok(digester.finish() == artifact.sha256)
 }
 
-fn compare(
+fn tree(
     slot: &OtherSlot,
     expected: verity::RootHash,
     proven: bool,
     cancel: &CancellationToken,
 ) -> acl_host::Result<()> {
     let [usr, tree] = [&slot.usr, &slot.verity].map(|r| Cancellable::new(r.clone(), cancel));
-    if proven {
-        verity::check_tree(&tree, &expected)?;
-    } else {
-        verity::check(&usr, &tree, &expected)?;
+    match proven {
+        true => verity::check_tree(&tree, &expected),
+        false => verity::check(&usr, &tree, &expected),
     }
+}
+
+fn signature(slot: &OtherSlot, expected: verity::RootHash) -> acl_host::Result<()> {
     let size = usize::try_from(slot.signature.size()).unwrap_or(SIGNATURE);
     let mut bytes = vec![0; size.min(SIGNATURE)];
     slot.signature.read_at(&mut bytes, 0)?;
