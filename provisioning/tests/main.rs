@@ -30,3 +30,5 @@ mod scene;
 mod durable;
 mod run;
 mod stage;
+#[path = "../../release/tests/time.rs"]
+mod time;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use acl_provision::fetch::{Fetcher, Patience};
 
+use crate::time::{StoppedClock, pass};
+
 use super::server::{Reply, Server, ok, reply};
 use super::{fetcher, gzip, gzipped, ignition, patience, resource, sha256, told, verified};
 
@@ -155,20 +157,41 @@ async fn bodies_that_stand_still_are_fetched_again() {
     assert!(server.asked().len() >= 2);
 }
 
-#[tokio::test]
-async fn all_tries_together_have_a_limit_and_the_last_trouble_is_told() {
-    let server = Server::new(|_| reply(500, "", b"")).await;
-    let url = server.url("/");
-    let limit = Duration::from_millis(300);
-    let impatient = Fetcher::new(Patience {
-        fetch_timeout: limit,
+/// A fetcher that gives up after a minute, and waits for one answer as long as that. The clock stands but for what
+/// [`passes`] lets pass.
+fn for_a_minute() -> Fetcher {
+    let minute = Duration::from_secs(60);
+    Fetcher::new(Patience {
+        fetch_timeout: minute,
+        connect: minute,
+        headers: minute,
+        read: minute,
         ..patience()
     })
-    .unwrap();
+    .unwrap()
+}
+
+/// Lets time pass as long as this is held, in steps that each take a packet's way over loopback and back.
+fn passes() -> (StoppedClock, tokio::task::JoinSet<()>) {
+    let mut time = tokio::task::JoinSet::new();
+    time.spawn(async {
+        loop {
+            pass(Duration::from_millis(10)).await;
+        }
+    });
+    (StoppedClock::new(), time)
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_tries_together_have_a_limit_and_the_last_trouble_is_told() {
+    let _time = passes();
+    let server = Server::new(|_| reply(500, "", b"")).await;
+    let url = server.url("/");
+    let impatient = for_a_minute();
     assert_eq!(
         told(impatient.fetch(&resource(&url), 99).await),
         format!(
-            "server: {url} could not be fetched within 0.3 s; set ignition.timeouts.httpTotal or -fetch-timeout to try longer: the server answers 500 Internal Server Error for {url}"
+            "server: {url} could not be fetched within 60 s; set ignition.timeouts.httpTotal or -fetch-timeout to try longer: the server answers 500 Internal Server Error for {url}"
         )
     );
     assert!(server.asked().len() > 1);
@@ -191,21 +214,18 @@ async fn all_tries_together_have_a_limit_and_the_last_trouble_is_told() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nobody_there() {
+    let _time = passes();
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
     let url = format!("http://u:secret@{free}/a?secret");
-    let impatient = Fetcher::new(Patience {
-        fetch_timeout: Duration::from_millis(300),
-        ..patience()
-    })
-    .unwrap();
+    let impatient = for_a_minute();
     let found = told(impatient.fetch(&resource(&url), 99).await);
     let start = format!(
-        "environment: http://…@{free}/a?… could not be fetched within 0.3 s; set ignition.timeouts.httpTotal or -fetch-timeout to try longer: cannot reach the server of http://…@{free}/a?…; check its address and the network: "
+        "environment: http://…@{free}/a?… could not be fetched within 60 s; set ignition.timeouts.httpTotal or -fetch-timeout to try longer: cannot reach the server of http://…@{free}/a?…; check its address and the network: "
     );
     assert!(found.starts_with(&start), "{found}");
     assert!(found.contains("Connection refused"), "{found}");
