@@ -72,7 +72,9 @@ pub(super) async fn check(
         let why = fault.map_or((reason, None), |(reason, who)| (reason, Some(who)));
         return Ok((nothing(why, verdicts), obstacle));
     };
-    let digest = repository.manifest_digest(&manifest.version, ARCH);
+    let digest = repository
+        .manifest_digest(&manifest.version, ARCH)
+        .ok_or(Error::NothingFound)?;
     let offer = Offer {
         version: Version::new(manifest.version.as_str()),
         reason,
@@ -82,8 +84,7 @@ pub(super) async fn check(
     };
     session.found = Some(Found {
         repository: RwLock::new(repository),
-        // It was fetched by it.
-        digest: digest.unwrap_or_else(|| [0; 32].into()),
+        digest,
         manifest,
         channel: config.channel,
         stand,

@@ -13,7 +13,7 @@ use acl_release::{
 use acl_updater_core::{
     bounds,
     event::Obstacle,
-    record,
+    record::Unfit,
     state::{Goal, State, Who},
 };
 use jiff::Timestamp;
@@ -41,8 +41,8 @@ pub(super) struct Chosen {
     pub(super) decision: Decision,
     /// Of the release to take.
     pub(super) manifest: Option<Manifest>,
-    /// Who must act about the releases that do not fit, where that is not the server.
-    others: BTreeMap<Version, Who>,
+    /// Who must act on a release that is known to be damaged; on any other that does not fit, it is the server.
+    known_faults: BTreeMap<Version, Who>,
 }
 
 impl Chosen {
@@ -62,28 +62,28 @@ impl Chosen {
             matches!(verdict.reason, Reason::Unfit(_)) && verdict.version > *running
         });
         let newest = wrong.next().filter(|_| self.manifest.is_none())?;
-        let who = self.others.get(&newest.version).copied();
+        let who = self.known_faults.get(&newest.version).copied();
         Some((newest, who.unwrap_or(Who::Server)))
     }
 }
 
 /// The newest release that may be taken, whose manifest fits, and that is not `known` to be damaged.
 pub(super) async fn choose(
-    (machine, known): (&Machine, &[record::Unfit]),
+    (machine, known): (&Machine, &[Unfit]),
     repository: &Repository,
     channel: &Channel,
     (stand, now): (&Stand, Timestamp),
     armed: Option<&Version>,
 ) -> Result<Chosen, Error> {
     let (mut unfit, mut looked_at) = (BTreeMap::new(), 0);
-    let mut others = BTreeMap::new();
+    let mut known_faults = BTreeMap::new();
     loop {
         let decision = choose::choose_but(stand, channel, now, &unfit);
         let Some(version) = decision.take.clone() else {
             return Ok(Chosen {
                 decision,
                 manifest: None,
-                others,
+                known_faults,
             });
         };
         // The armed release is looked at whatever the others are.
@@ -101,7 +101,7 @@ pub(super) async fn choose(
             is_it && armed != Some(&version) && holds(unfit, repository, (armed.is_some(), now))
         });
         if let Some(known) = known {
-            others.insert(version.clone(), known.who);
+            known_faults.insert(version.clone(), known.who);
             unfit.insert(version, known.reason.clone());
             continue;
         }
@@ -115,10 +115,10 @@ pub(super) async fn choose(
                 return Ok(Chosen {
                     decision,
                     manifest: Some(manifest),
-                    others,
+                    known_faults,
                 });
             }
-            Err(Unfit { why, fetched }) => {
+            Err(Misfit { why, fetched }) => {
                 looked_at += usize::from(fetched);
                 unfit.insert(version, why);
             }
@@ -127,11 +127,7 @@ pub(super) async fn choose(
 }
 
 /// Whether what was found about a release still holds: its manifest is the same, and the server had no time to mend it.
-fn holds(
-    unfit: &record::Unfit,
-    repository: &Repository,
-    (is_armed, now): (bool, Timestamp),
-) -> bool {
+fn holds(unfit: &Unfit, repository: &Repository, (is_armed, now): (bool, Timestamp)) -> bool {
     let version = unfit.version.as_str().parse().ok();
     let digest = version.and_then(|version| repository.manifest_digest(&version, ARCH));
     let is_same = digest.is_some_and(|digest| digest.to_string() == unfit.manifest);
@@ -219,7 +215,7 @@ async fn replaced(
         .await?
         {
             Ok(manifest) => manifest,
-            Err(Unfit { why, .. }) => return Ok(Some(format!("{version} does not fit: {why}"))),
+            Err(Misfit { why, .. }) => return Ok(Some(format!("{version} does not fit: {why}"))),
         },
     };
     let root = acl_host::verity::RootHash(*manifest.root_hash.bytes());
@@ -229,7 +225,7 @@ async fn replaced(
 }
 
 /// Why a release cannot be taken.
-struct Unfit {
+struct Misfit {
     why: String,
     /// Whether its manifest was asked for.
     fetched: bool,
@@ -241,14 +237,14 @@ async fn fitting(
     repository: &Repository,
     version: &Version,
     passed_over: PassedOver,
-) -> Result<Result<Manifest, Unfit>, Error> {
+) -> Result<Result<Manifest, Misfit>, Error> {
     match repository.manifest(version, ARCH).await {
         Ok(manifest) => Ok(match misfit(machine, &manifest)? {
             None => Ok(manifest),
-            Some(why) => Err(Unfit { why, fetched: true }),
+            Some(why) => Err(Misfit { why, fetched: true }),
         }),
         // The others are published no less for it.
-        Err(error) if passed_over(&error) => Ok(Err(Unfit {
+        Err(error) if passed_over(&error) => Ok(Err(Misfit {
             why: acl_host::error::chain(&error),
             fetched: !matches!(error, acl_release::Error::NoRelease { .. }),
         })),
