@@ -28,13 +28,7 @@ pub(super) async fn read_back(session: &Session) -> Result<(), Error> {
     let cancel = session.cancel.clone();
     let artifacts = found.manifest.artifacts.clone();
     let compared = tokio::task::spawn_blocking(move || {
-        tree(&slot, expected, proven, &cancel).map_err(|source| {
-            let is_releases =
-                !proven && is_wrong_as_published(&slot, expected, &artifacts, &cancel);
-            (source, is_releases)
-        })?;
-        // The document had this root hash when it was fetched.
-        signature(&slot, expected).map_err(|source| (source, false))
+        compare(&slot, (expected, proven), &artifacts, &cancel)
     });
     compared
         .await?
@@ -45,6 +39,22 @@ pub(super) async fn read_back(session: &Session) -> Result<(), Error> {
             },
             false => Error::ReadBack { source },
         })
+}
+
+/// What the slot gives back must have the root hash. An error comes with whether it is the release's own; else it is the
+/// disk's.
+fn compare(
+    slot: &OtherSlot,
+    (expected, proven): (verity::RootHash, bool),
+    artifacts: &Artifacts,
+    cancel: &CancellationToken,
+) -> Result<(), (acl_host::Error, bool)> {
+    tree(slot, expected, proven, cancel).map_err(|source| {
+        let is_releases = !proven && is_wrong_as_published(slot, expected, artifacts, cancel);
+        (source, is_releases)
+    })?;
+    // The document had this root hash when it was fetched.
+    signature(slot, expected).map_err(|source| (source, false))
 }
 
 /// Whether the disk gives back every byte as the manifest says, and the tree differs again: then the release is wrong. A
@@ -110,4 +120,125 @@ fn signature(slot: &OtherSlot, expected: verity::RootHash) -> acl_host::Result<(
         expected: expected.to_string(),
         found: signed.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use acl_host::{
+        disk::Disk,
+        verity::{Parameters, RootHash, Tree},
+    };
+    use acl_release::{digest::Digest, manifest::Blob};
+
+    use super::*;
+
+    const TREE: u64 = 1 << 20;
+    const SIGNED: u64 = 2 << 20;
+
+    fn data(byte: u8) -> Vec<u8> {
+        vec![byte; 64 * 4096]
+    }
+
+    fn build(data: &[u8]) -> Tree {
+        verity::build(data, &Parameters::from_data(data).unwrap()).unwrap()
+    }
+
+    fn artifact(bytes: &[u8]) -> Artifact {
+        let nothing = || Blob {
+            size: 0,
+            sha256: Digest::of(b""),
+        };
+        Artifact {
+            size: bytes.len() as u64,
+            sha256: Digest::of(bytes),
+            index: nothing(),
+            pack: nothing(),
+            unpacked: None,
+        }
+    }
+
+    /// What the disk holds of a slot, and what was published for it.
+    struct Slot {
+        data: Vec<u8>,
+        tree: Tree,
+        signed: RootHash,
+        published: Artifacts,
+    }
+
+    impl Slot {
+        /// All as it should be.
+        fn new() -> Self {
+            let data = data(1);
+            let tree = build(&data);
+            Self {
+                signed: tree.root,
+                published: Artifacts {
+                    usr: artifact(&data),
+                    verity: artifact(&tree.bytes),
+                    signature: artifact(b""),
+                    uki: artifact(b""),
+                },
+                data,
+                tree,
+            }
+        }
+
+        /// What is found wrong, and whether it is the release's own.
+        fn compare(&self, proven: bool) -> Result<(), (String, bool)> {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            file.as_file().set_len(3 << 20).unwrap();
+            let disk = Disk::open(file.path()).unwrap();
+            let region = |name: &str, from, to| disk.region(name, from..to).unwrap();
+            let slot = OtherSlot {
+                usr: region("usr", 0, TREE),
+                verity: region("verity", TREE, SIGNED),
+                signature: region("signature", SIGNED, 3 << 20),
+            };
+            let signature = VeritySignature {
+                root_hash: self.signed,
+                certificate_fingerprint: [7; 32],
+                signature: vec![1],
+            };
+            slot.usr.write_at(&self.data, 0).unwrap();
+            slot.verity.write_at(&self.tree.bytes, 0).unwrap();
+            let document = signature.to_json();
+            slot.signature.write_at(document.as_bytes(), 0).unwrap();
+            let expected = (build(&data(1)).root, proven);
+            let cancel = CancellationToken::new();
+            compare(&slot, expected, &self.published, &cancel)
+                .map_err(|(error, is_releases)| (error.to_string(), is_releases))
+        }
+    }
+
+    #[test]
+    fn what_is_right_is_nobodys_fault() {
+        assert_eq!(Slot::new().compare(false), Ok(()));
+        assert_eq!(Slot::new().compare(true), Ok(()));
+    }
+
+    /// The old release's signature is still there: a write was lost.
+    #[test]
+    fn a_signature_of_another_root_hash_is_the_disks_fault() {
+        let mut slot = Slot::new();
+        slot.signed = build(&data(2)).root;
+        for proven in [false, true] {
+            let (error, is_releases) = slot.compare(proven).unwrap_err();
+            assert!(error.starts_with("the root hash is "), "{error}");
+            assert!(!is_releases, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_system_that_was_published_with_another_root_hash_is_the_releases_fault() {
+        let mut slot = Slot::new();
+        slot.data = data(2);
+        slot.tree = build(&slot.data);
+        // The disk does not hold what was published.
+        assert!(!slot.compare(false).unwrap_err().1);
+        slot.published.usr = artifact(&slot.data);
+        slot.published.verity = artifact(&slot.tree.bytes);
+        assert!(slot.compare(false).unwrap_err().1);
+        // It had the right root hash when it was written.
+        assert!(!slot.compare(true).unwrap_err().1);
+    }
 }
