@@ -85,18 +85,20 @@ fn go(state: &mut State, goal: Goal) -> Vec<Effect> {
     check(state, goal)
 }
 
-/// Who asks for it by hand wants it tried again, whatever was found before.
 fn stage(state: &mut State) -> Vec<Effect> {
-    if !state.is_busy() {
-        state.unfit.clear();
-    }
+    try_damaged_again(state);
     go(state, Goal::Arm)
 }
 
-fn apply(state: &mut State) -> Vec<Effect> {
+/// Who asks by hand wants each release tried again, whatever was found before.
+fn try_damaged_again(state: &mut State) {
     if !state.is_busy() {
         state.unfit.clear();
     }
+}
+
+fn apply(state: &mut State) -> Vec<Effect> {
+    try_damaged_again(state);
     if let Some(update) = &mut state.update {
         update.reboots = 0;
     }
