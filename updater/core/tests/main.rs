@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod before_a_reboot;
 mod bootable;
 mod decided;
 mod decisions;

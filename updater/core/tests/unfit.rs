@@ -2,41 +2,20 @@
 
 use acl_updater_core::{
     effect::{Effect, Step},
-    event::{Event, Offer, Outcome, Request, Took},
-    machine::{Entry, Facts, Tries},
+    event::{Event, Outcome, Request, Took},
+    machine::Facts,
     record::Unfit,
     state::{Failure, Goal, Phase, State, Who},
     step,
 };
 
-use crate::model::version;
-
-fn facts(entries: &[(u32, Option<(u32, u32)>)]) -> Facts {
-    let entry = |(number, tries): &(u32, Option<(u32, u32)>)| Entry {
-        version: version(*number),
-        tries: tries.map(|(left, done)| Tries { left, done }),
-    };
-    Facts {
-        running: version(1),
-        entries: entries.iter().map(entry).collect(),
-        health: None,
-        at: 0,
-    }
-}
+use crate::{
+    decisions::{facts, offer},
+    model::version,
+};
 
 fn alone() -> Facts {
-    facts(&[(1, None)])
-}
-
-fn offer(number: u32) -> Event {
-    let offer = Offer {
-        version: version(number),
-        reason: "newest".into(),
-        verdicts: Vec::new(),
-        bytes: 10,
-        packages: Vec::new(),
-    };
-    Event::Checked(Outcome::Offer(offer), None)
+    facts(1, &[(1, None)])
 }
 
 /// What its publisher signed is wrong; or the server has it wrong.
@@ -114,7 +93,7 @@ fn it_is_found_at_every_step_and_of_no_other_release() {
 
 #[test]
 fn what_was_armed_before_stays_armed_with_its_update() {
-    let machine = facts(&[(1, None), (2, Some((3, 0)))]);
+    let machine = facts(1, &[(1, None), (2, Some((3, 0)))]);
     let state = staging(Request::Stage, &machine);
     let (state, _) = step(state, Event::Unfit(unfit(3, None)));
     let update = state.update.clone().unwrap();
@@ -129,7 +108,7 @@ fn what_was_armed_before_stays_armed_with_its_update() {
     // It proves itself, and that is noticed.
     let proven = Facts {
         running: version(2),
-        ..facts(&[(1, None), (2, None)])
+        ..facts(1, &[(1, None), (2, None)])
     };
     let (state, _) = step(state, Event::Started(proven));
     let committed = Phase::Committed {
