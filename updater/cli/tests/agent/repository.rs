@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use crate::node::Node;
 use crate::private_bus::Bus;
+use crate::real::serve;
 use crate::site::Site;
-use crate::{Typed, said, serve, typed};
+use crate::{Typed, said, typed};
 
 /// Let the real agent serve a machine that runs release 1 and follows `site`.
 async fn with_site<F: AsyncFnOnce(&Bus, &Node)>(site: &Site, test: F) {
