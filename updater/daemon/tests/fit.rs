@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{node::Node, site::Site};
 
 /// A repository with the releases 2 and 3, and a machine that runs release 1.
-fn two() -> (Site, Node) {
+pub(crate) fn two() -> (Site, Node) {
     let site = Site::new();
     site.publish("2");
     site.publish("3");

@@ -7,19 +7,11 @@ use acl_release::manifest::Part;
 use serde_json::{Value, json};
 
 use crate::{
+    fit::two,
     node::Node,
     over_the_bus::{check, stage},
     site::Site,
 };
-
-/// A repository with the releases 2 and 3, and a machine that runs release 1.
-fn two() -> (Site, Node) {
-    let site = Site::new();
-    site.publish("2");
-    site.publish("3");
-    let node = Node::new(&site);
-    (site, node)
-}
 
 /// The artifact of release 3 is that of release 2.
 fn swap(site: &Site, parts: &[Part]) {
@@ -109,36 +101,31 @@ fn a_file_system_of_another_release() {
     );
 }
 
-#[test]
-fn a_release_that_does_not_fit_into_the_slot() {
+/// The part of release 3 has a size for which this machine has no room: 2 is taken, and whoever keeps the machine must act.
+fn has_no_room(part: Part, more: &[&str], verdict: &str) {
     let (site, node) = two();
     site.forge_manifest("3", |manifest| {
-        manifest["artifacts"]["usr"]["size"] = json!(1_u64 << 30);
+        manifest["artifacts"][part.as_str()]["size"] = json!(1_u64 << 30);
     });
-    let ran = node.once();
+    let ran = node.once_with(more);
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     assert_eq!(node.entries(), ["acl_1.efi", "acl_2+3.efi"]);
     let state = node.state();
     assert_eq!(state["unfit"][0]["who"], "environment");
-    let told = state["decision"]["verdicts"][0].as_str().unwrap();
-    let expected = "3 is passed over: the usr of release 3 has 1073741824 bytes";
-    assert!(told.starts_with(expected), "{told}");
+    let found = state["decision"]["verdicts"][0].as_str().unwrap();
+    assert!(found.starts_with(verdict), "{found}");
+}
+
+#[test]
+fn a_release_that_does_not_fit_into_the_slot() {
+    let verdict = "3 is passed over: the usr of release 3 has 1073741824 bytes";
+    has_no_room(Part::Usr, &[], verdict);
 }
 
 #[test]
 fn a_release_whose_kernel_image_does_not_fit_into_the_esp() {
-    let (site, node) = two();
-    site.forge_manifest("3", |manifest| {
-        manifest["artifacts"]["uki"]["size"] = json!(1_u64 << 30);
-    });
-    let ran = node.once_with(&["--esp-size", "4000000"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.log);
-    assert_eq!(node.entries(), ["acl_1.efi", "acl_2+3.efi"]);
-    let state = node.state();
-    assert_eq!(state["unfit"][0]["who"], "environment");
-    let told = state["decision"]["verdicts"][0].as_str().unwrap();
-    let expected = "3 is passed over: the boot entry of the release does not fit: ";
-    assert!(told.starts_with(expected), "{told}");
+    let verdict = "3 is passed over: the boot entry of the release does not fit: ";
+    has_no_room(Part::Uki, &["--esp-size", "4000000"], verdict);
 }
 
 #[test]
