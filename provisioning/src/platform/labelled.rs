@@ -118,7 +118,7 @@ impl Drop for Mounted {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::Path;
 
     use acl_host::{Tool, Tools};
@@ -126,7 +126,7 @@ mod tests {
     use super::{Machine, Mounted};
 
     /// The options of the mount at `directory`; none where nothing is mounted.
-    fn options(directory: &Path) -> Option<String> {
+    pub(in crate::platform) fn options(directory: &Path) -> Option<String> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let directory = directory.display().to_string();
         mounts.lines().find_map(|line| {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     /// Whether this process may mount. When not, runs the test in namespaces in which it may, and expects it to pass.
-    fn may_mount(test: &str) -> bool {
+    pub(in crate::platform) fn may_mount(test: &str) -> bool {
         if rustix::process::geteuid().is_root() {
             return true;
         }

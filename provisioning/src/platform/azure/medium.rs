@@ -171,34 +171,10 @@ impl Drop for Mounted {
 mod tests {
     use std::path::Path;
 
-    use acl_host::{Tool, Tools};
-
     use rustix::io::Errno;
 
     use super::{Mounted, is_empty, with_medium};
-
-    /// The options of the mount at `directory`; none where nothing is mounted.
-    fn options(directory: &Path) -> Option<String> {
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let directory = directory.display().to_string();
-        mounts.lines().find_map(|line| {
-            let words: Vec<&str> = line.split(' ').collect();
-            (words.get(4) == Some(&directory.as_str())).then(|| words[5].to_owned())
-        })
-    }
-
-    /// Whether this process may mount. When not, runs the test in namespaces in which it may, and expects it to pass.
-    fn may_mount(test: &str) -> bool {
-        if rustix::process::geteuid().is_root() {
-            return true;
-        }
-        let own = std::env::current_exe().unwrap();
-        let command = Tools::host().command(Tool::Unshare).arg("--map-root-user");
-        let command = command.arg("--mount").arg(own).args(["--exact", test]);
-        let said = String::from_utf8(command.run().unwrap()).unwrap();
-        assert!(said.contains("1 passed"), "{said}");
-        false
-    }
+    use crate::platform::labelled::tests::{may_mount, options};
 
     /// Of a machine with a damaged disc nobody must be told that it has none.
     #[test]
