@@ -160,7 +160,7 @@ impl Keyring {
             Some(source) => Key::open(role, source),
             None => {
                 let path = self.path(role)?;
-                if !there(&path)? {
+                if !file::exists(&path)? {
                     return Err(no_key(role, path.display().to_string()));
                 }
                 Key::open(role, &KeySource::File(path))
@@ -178,7 +178,7 @@ impl Keyring {
         };
         for role in roles.iter().filter(|role| !self.named.contains_key(*role)) {
             let key = self.path(role)?;
-            if there(&key)? {
+            if file::exists(&key)? {
                 let keys = dir.clone();
                 return Err(Error::KeyExists { key, keys });
             }
@@ -195,7 +195,7 @@ impl Keyring {
             return Ok(());
         }
         let path = self.path(role)?;
-        if there(&path)? {
+        if file::exists(&path)? {
             return Ok(());
         }
         if let Some(dir) = &self.dir {
@@ -239,15 +239,6 @@ fn no_key(role: &str, expected: String) -> Error {
         role: role.to_owned(),
         expected,
     }
-}
-
-/// Whether a key is there. One that cannot be looked at is not made anew.
-fn there(path: &Path) -> Result<bool> {
-    path.try_exists().map_err(|source| Error::Publish {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// A new key as PKCS#8 in PEM, as `openssl genpkey` writes it.
