@@ -30,7 +30,7 @@ pub(crate) fn sweep(directory: &Path) {
     for entry in entries {
         let name = entry.file_name();
         let process = name.to_str().and_then(process_of);
-        // Where that cannot be told, the build may be running.
+        // Where nothing says so, the build may be running.
         let is_gone = |process| matches!(Path::new("/proc").join(process).try_exists(), Ok(false));
         if process.is_some_and(is_gone) {
             // Another user's, or another build was faster: nothing depends on it.

@@ -139,8 +139,9 @@ pub(crate) fn fails(before: &str, sections: Value, message: &str) {
     scene.assert_outside_untouched();
 }
 
-/// Whether owners can be changed, and filesystems mounted. Where not, runs the tests of this name in a user namespace in which they can, and fails
-/// unless all of them pass there: a test that shows nothing does not count as one that passes.
+/// Whether owners can be changed, and filesystems mounted. Where not, runs the tests of this name
+/// in a user namespace in which they can, and fails unless all of them pass there: a test that
+/// shows nothing does not count as one that passes.
 pub(crate) fn is_root(test: &str) -> bool {
     if rustix::process::geteuid().is_root() {
         return true;

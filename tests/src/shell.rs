@@ -124,7 +124,8 @@ impl Shell {
         })
     }
 
-    /// Sends `command` and waits for no answer: one that ends the boot may end the shell before its answer is out. Gives its number.
+    /// Sends `command` and waits for no answer: one that ends the boot may end the shell before its
+    /// answer is out. Gives its number.
     ///
     /// # Errors
     /// When the machine is gone already.

@@ -216,7 +216,7 @@ fn inside(tree: &Path, mut path: PathBuf) -> PathBuf {
     path
 }
 
-/// Whether a file that may be executed is there; that it cannot be told is an error, and not "no".
+/// Whether a file that may be executed is there. A file that cannot be looked at is an error, and not "no".
 fn is_program(path: &Path) -> io::Result<bool> {
     match std::fs::metadata(path) {
         Ok(meta) => Ok(meta.is_file() && meta.permissions().mode() & 0o111 != 0),

@@ -24,7 +24,7 @@ pub fn layer(layer: &Layer, tree: &Path) -> Result<(), Error> {
 /// The files of `programs` in `directory`, checked to be there.
 ///
 /// # Errors
-/// [`Error::NoProgram`]; [`Error::ReadInput`] where that cannot be told.
+/// [`Error::NoProgram`]; [`Error::ReadInput`] where it cannot be looked at.
 pub fn find_programs(programs: &[Program], directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let found = programs.iter().map(|program| {
         let path = directory.join(&program.name);

@@ -1,8 +1,9 @@
 //! A node's view of a repository: nothing that comes out of here is unverified, expired or older than what was
 //! seen before.
 //!
-//! [`update`](super::update) verifies the metadata, [`kept`](super::kept) remembers it. Expiry is compared at each look with
-//! the clock that was passed in, and with nothing else: with its time at the start of the look (TUF 1.0 §5.1). A channel that this node does not follow may be expired or
+//! [`update`](super::update) verifies the metadata, [`kept`](super::kept) remembers it. Expiry is
+//! compared at each look with the clock that was passed in, and with nothing else: with its time at
+//! the start of the look (TUF 1.0 §5.1). A channel that this node does not follow may be expired or
 //! bad without harm.
 
 use std::path::{Path, PathBuf};

@@ -68,14 +68,14 @@ mod tests {
         let folder = tree.path().join("usr/share/ca-certificates");
         std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink("ca-certificates", &folder).unwrap();
-        let told = |path: &std::path::Path| {
+        let display = |path: &std::path::Path| {
             format!(
                 "cannot read {}: Too many levels of symbolic links (os error 40)",
                 path.display()
             )
         };
         let error = bundle(tree.path()).unwrap_err();
-        assert_eq!(acl_host::error::chain(&error), told(&folder));
+        assert_eq!(acl_host::error::chain(&error), display(&folder));
         // Nor is a directory in it left out.
         std::fs::remove_file(&folder).unwrap();
         std::fs::create_dir(&folder).unwrap();
@@ -83,7 +83,7 @@ mod tests {
         let error = bundle(tree.path()).unwrap_err();
         assert_eq!(
             acl_host::error::chain(&error),
-            told(&folder.join("mozilla"))
+            display(&folder.join("mozilla"))
         );
     }
 }
